@@ -1,0 +1,29 @@
+"""The models of the package, by the names used on the command line.
+
+A model without structural choices is a constant, one with them a factory; ``MODELS`` gives each as a call without
+arguments, and :func:`find` looks a name up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from toymesa.errors import ArgumentError, did_you_mean
+from toymesa.models.gated import gated
+from toymesa.models.mechanisms import mechanisms
+from toymesa.symbolic.model import Model
+
+MODELS: dict[str, Callable[[], Model]] = {
+    "gated": lambda: gated,
+    "mechanisms": mechanisms,
+}
+
+
+def find(name: str) -> Model:
+    """The model of that name with its defaults; ArgumentError with the nearest name otherwise."""
+    if name not in MODELS:
+        raise ArgumentError(f"there is no model {name!r}{did_you_mean(name, MODELS)}")
+    return MODELS[name]()
+
+
+__all__ = ["MODELS", "find", "gated", "mechanisms"]

@@ -60,12 +60,16 @@ class Domain(NamedTuple):
         return Domain(low, high, low_open, high_open)
 
 
+EVERYWHERE = Domain()
+POSITIVE = Domain(0.0, math.inf, True, False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """A number that is constant along a trajectory: its default, the values it may take, what it means."""
 
     default: float
-    domain: Domain = Domain()
+    domain: Domain = EVERYWHERE
     meaning: str = ""
 
     def __post_init__(self) -> None:
@@ -127,6 +131,20 @@ class Chart:
     constraint: sp.Expr | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class InnerRun:
+    """A run of an inner optimizer from a fixed start, solved anew at every evaluation of the outer rates.
+
+    rates, start: each inner quantity's rate and initial value, in outer states, parameters and (rates) each other.
+    time: how long the run lasts, an expression in parameters and outer states, not negative.
+    The outer model's rates and observables may use the inner symbols: they stand for the values at the end of the run.
+    """
+
+    rates: Mapping[sp.Symbol, sp.Expr]
+    start: Mapping[sp.Symbol, sp.Expr]
+    time: sp.Expr
+
+
 def at_start(state: sp.Symbol) -> sp.Symbol:
     """The symbol that closed forms use for a state's value at time 0: ``x`` gives ``x_0``."""
     return sp.Symbol(f"{state.name}_0", **state._assumptions_orig)
@@ -140,8 +158,9 @@ class Model:
     ----------
     name : identifier, the name on the command line and in results.
     flow : state symbol -> rate of change, or next value if ``discrete``; the order is the packing order of kernels.
-    params : parameter symbol -> :class:`Parameter` (or a bare default; its domain is then the symbol's assumptions).
-    start : state symbol -> initial value, a number or an expression in parameters. Missing ones start at 0.
+    params : parameter symbol or name -> :class:`Parameter` (or a bare default; its domain is then the symbol's
+        assumptions).
+    start : state symbol or name -> initial value, a number or an expression in parameters. Missing ones start at 0.
     observables : name -> expression in states, parameters and ``TIME``.
     domains : state symbol -> :class:`Domain` of admissible starts.
     algebraic : state symbol -> expression that must vanish along the flow. Its entry in ``flow`` keeps it at zero in
@@ -151,6 +170,7 @@ class Model:
     potential, metric : V and G with flow = -G grad V, if it is such a flow; V then decreases along it.
     invariants : name -> :class:`Invariant`.
     closed_forms : exact solutions, tried in order by ``solve``.
+    inner_run : a nested run whose end values the rates may use, or None.
     discrete : True for a map; time then counts its steps.
     meanings : state or observable name -> what it means.
     question, reference : what the model isolates and where it comes from.
@@ -175,6 +195,7 @@ class Model:
     metric: sp.ImmutableMatrix | None = None
     invariants: Mapping[str, Invariant] = field(default_factory=dict)
     closed_forms: tuple[ClosedForm | InternalTimeForm, ...] = ()
+    inner_run: InnerRun | None = None
     discrete: bool = False
     meanings: Mapping[str, str] = field(default_factory=dict)
     question: str = ""
@@ -183,11 +204,13 @@ class Model:
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "flow", _frozen({s: _expr(e) for s, e in dict(self.flow).items()}))
-        put(self, "params", _frozen({s: _parameter(s, p) for s, p in dict(self.params).items()}))
-        start = {s: _expr(e) for s, e in dict(self.start).items()}
+        named = _symbols_by_name(self)
+        put(self, "params", _frozen({s: _parameter(s, p) for s, p in _keyed(self.params, named).items()}))
+        start = {s: _expr(e) for s, e in _keyed(self.start, named).items()}
         put(self, "start", _frozen({s: start.pop(s, sp.Integer(0)) for s in self.flow} | start))
         put(self, "observables", _frozen({n: _expr(e) for n, e in dict(self.observables).items()}))
-        put(self, "domains", _frozen({s: self.domains.get(s, Domain.of(s)) for s in self.flow} | dict(self.domains)))
+        domains = _keyed(self.domains, named)
+        put(self, "domains", _frozen({s: domains.get(s, Domain.of(s)) for s in self.flow} | domains))
         for name in ("algebraic", "requires", "invariants", "meanings"):
             put(self, name, _frozen(getattr(self, name)))
         put(self, "charts", tuple(self.charts))
@@ -235,7 +258,12 @@ class Model:
     # ---------------------------------------------------------------- derived from it
 
     def jacobian(self) -> sp.ImmutableMatrix:
-        """The matrix of partial derivatives of the rates with respect to the states, symbolic."""
+        """The matrix of partial derivatives of the rates with respect to the states, symbolic.
+
+        Raises ModelError for a model with a nested inner run: its derivatives are numerical.
+        """
+        if self.inner_run is not None:
+            raise ModelError(f"model {self.name!r} has a nested inner run: its Jacobian has no symbolic form")
         return sp.ImmutableMatrix([[sp.diff(e, s) for s in self.flow] for e in self.flow.values()])
 
     def defaults(self) -> dict[str, float]:
@@ -271,6 +299,9 @@ class Model:
             ("algebraic", [(s.name, e) for s, e in self.algebraic.items()]),
             ("requires", list(self.requires.items())),
             ("observables", sorted(self.observables.items())),
+            ("inner", [(s.name, e) for s, e in self.inner_run.rates.items()] if self.inner_run else []),
+            ("inner start", [(s.name, e) for s, e in self.inner_run.start.items()] if self.inner_run else []),
+            ("inner time", [("tau", self.inner_run.time)] if self.inner_run else []),
         ):
             parts += [f"{title}:{n}={sp.srepr(e)}" for n, e in pairs]
         parts += [f"param:{s.name}={p.default!r}:{tuple(p.domain)!r}" for s, p in self.params.items()]
@@ -321,6 +352,29 @@ def _number(value: object, what: str) -> float:
         raise ArgumentError(f"{what} must be a real number; got {value!r}") from error
 
 
+def _symbols_by_name(model: Model) -> dict[str, sp.Symbol]:
+    """Every symbol that the definition uses, by name; those of the flow come first."""
+    exprs = [*model.flow.values(), *map(_expr, model.observables.values()), *model.algebraic.values()]
+    if model.inner_run:
+        exprs += [*model.inner_run.rates.values(), *model.inner_run.start.values(), model.inner_run.time]
+    exprs += [_expr(e) for e in model.start.values()]
+    found = {s.name: s for e in reversed(exprs) for s in sorted(_expr(e).free_symbols, key=str)}
+    return found | {s.name: s for s in model.flow}
+
+
+def _keyed(mapping: Mapping[Any, Any], named: Mapping[str, sp.Symbol]) -> dict[sp.Symbol, Any]:
+    """A mapping whose keys may be names, keyed by the symbols that the definition uses."""
+    out: dict[sp.Symbol, Any] = {}
+    for key, value in dict(mapping).items():
+        symbol = named.get(key, sp.Symbol(check_name(key, "a key"))) if isinstance(key, str) else key
+        if not isinstance(symbol, sp.Symbol):
+            raise ModelError(f"a key must be a symbol or its name; got {key!r}")
+        if symbol in out:
+            raise ModelError(f"{symbol.name!r} is given twice, as a symbol and as a name")
+        out[symbol] = value
+    return out
+
+
 def _parameter(symbol: sp.Symbol, given: object) -> Parameter:
     if isinstance(given, Parameter):
         return given
@@ -343,7 +397,9 @@ def check_name(name: object, what: str) -> str:
     if not isinstance(name, str) or not _IDENTIFIER.match(name) or keyword.iskeyword(name):
         raise ModelError(f"{what} must be an identifier (letters, digits, underscore, no keyword); got {name!r}")
     if name in _RESERVED:
-        raise ModelError(f"{what} must not be {name!r}: the word is reserved (reserved: {', '.join(sorted(_RESERVED))})")
+        raise ModelError(
+            f"{what} must not be {name!r}: the word is reserved (reserved: {', '.join(sorted(_RESERVED))})"
+        )
     return name
 
 
@@ -352,6 +408,7 @@ def _validate(model: Model) -> None:
     if not model.flow:
         raise ModelError(f"model {model.name!r} has no states")
     owner: dict[str, str] = {}
+    nested = {s.name for s in model.inner_run.rates} if model.inner_run else set()
     for what, names in (
         ("state", [s.name for s in model.flow]),
         ("parameter", [s.name for s in model.params]),
@@ -359,7 +416,7 @@ def _validate(model: Model) -> None:
     ):
         for name in names:
             check_name(name, f"the name of a {what}")
-            if name in owner:
+            if name in owner and not (what == "observable" and name in nested):
                 raise ModelError(f"model {model.name!r}: {name!r} is both a {owner[name]} and a {what}")
             owner[name] = what
     states, params = set(model.flow), set(model.params)
@@ -390,8 +447,14 @@ def _validate(model: Model) -> None:
 
 def _expressions(model: Model) -> Iterable[tuple[str, list[tuple[str, sp.Expr]], set[sp.Symbol]]]:
     states, params = set(model.flow), set(model.params)
-    everything = states | params | {TIME}
+    run = model.inner_run
+    nested = set(run.rates) if run else set()
+    everything = states | params | nested | {TIME}
     now = everything - {TIME} if model.discrete else everything
+    if run:
+        yield "inner rate of", [(s.name, e) for s, e in run.rates.items()], states | params | nested
+        yield "inner start of", [(s.name, e) for s, e in run.start.items()], states | params
+        yield "inner time of", [(model.name, run.time)], states | params
     yield "rate of", [(s.name, e) for s, e in model.flow.items()], now
     yield "start of", [(s.name, e) for s, e in model.start.items()], params
     yield "observable", list(model.observables.items()), everything
