@@ -1,3 +1,108 @@
-"""toymesa: solvable toy models of mesa-optimization."""
+"""toymesa: solvable toy models of mesa-optimization.
 
-__version__ = "0.1.0.dev0"
+A base optimizer (gradient flow on a base loss) shapes a parameterized inner optimizer with an objective of its own.
+Each model is a dynamical system, solved in closed form where possible and numerically always.
+
+Public names are loaded on first use, so that ``import toymesa`` is immediate.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+logging.getLogger("toymesa").addHandler(logging.NullHandler())
+
+# public name -> module that defines it
+_WHERE: dict[str, str] = {
+    "Chart": "symbolic.model",
+    "ClosedForm": "symbolic.model",
+    "Domain": "symbolic.model",
+    "InternalTimeForm": "symbolic.model",
+    "Invariant": "symbolic.model",
+    "Model": "symbolic.model",
+    "Parameter": "symbolic.model",
+    "TIME": "symbolic.model",
+    "at_start": "symbolic.model",
+    "LogSumExp": "symbolic.functions",
+    "Simplex": "symbolic.flows",
+    "gradient_flow": "symbolic.flows",
+    "heavy_ball": "symbolic.flows",
+    "descent": "symbolic.flows",
+    "with_momentum": "symbolic.flows",
+    "with_steps": "symbolic.flows",
+    "bilevel": "symbolic.bilevel",
+    "parse": "symbolic.parse",
+    "load_model": "symbolic.files",
+    "load_claim": "symbolic.files",
+    "Claim": "symbolic.claims",
+    "Verdict": "symbolic.claims",
+    "Outcome": "symbolic.claims",
+    "verify": "symbolic.claims",
+    "solve": "solve",
+    "cross_check": "solve",
+    "answer": "answer",
+    "Status": "status",
+    "ArgumentError": "errors",
+    "DomainError": "errors",
+    "ExpressionError": "errors",
+    "ModelError": "errors",
+    "SolveError": "errors",
+    "ToymesaError": "errors",
+}
+_ROOMS = ("models", "scaling", "theorems", "plot", "symbolic", "kernels")
+
+if TYPE_CHECKING:  # for readers and type checkers; at run time the names are loaded on first use
+    from toymesa.answer import answer as answer
+    from toymesa.errors import ArgumentError as ArgumentError
+    from toymesa.errors import DomainError as DomainError
+    from toymesa.errors import ExpressionError as ExpressionError
+    from toymesa.errors import ModelError as ModelError
+    from toymesa.errors import SolveError as SolveError
+    from toymesa.errors import ToymesaError as ToymesaError
+    from toymesa.solve import cross_check as cross_check
+    from toymesa.solve import solve as solve
+    from toymesa.status import Status as Status
+    from toymesa.symbolic.bilevel import bilevel as bilevel
+    from toymesa.symbolic.claims import Claim as Claim
+    from toymesa.symbolic.claims import Outcome as Outcome
+    from toymesa.symbolic.claims import Verdict as Verdict
+    from toymesa.symbolic.claims import verify as verify
+    from toymesa.symbolic.files import load_claim as load_claim
+    from toymesa.symbolic.files import load_model as load_model
+    from toymesa.symbolic.flows import Simplex as Simplex
+    from toymesa.symbolic.flows import descent as descent
+    from toymesa.symbolic.flows import gradient_flow as gradient_flow
+    from toymesa.symbolic.flows import heavy_ball as heavy_ball
+    from toymesa.symbolic.flows import with_momentum as with_momentum
+    from toymesa.symbolic.flows import with_steps as with_steps
+    from toymesa.symbolic.functions import LogSumExp as LogSumExp
+    from toymesa.symbolic.model import TIME as TIME
+    from toymesa.symbolic.model import Chart as Chart
+    from toymesa.symbolic.model import ClosedForm as ClosedForm
+    from toymesa.symbolic.model import Domain as Domain
+    from toymesa.symbolic.model import InternalTimeForm as InternalTimeForm
+    from toymesa.symbolic.model import Invariant as Invariant
+    from toymesa.symbolic.model import Model as Model
+    from toymesa.symbolic.model import Parameter as Parameter
+    from toymesa.symbolic.model import at_start as at_start
+    from toymesa.symbolic.parse import parse as parse
+
+__all__ = ["__version__", *sorted(_WHERE), *_ROOMS]  # noqa: PLE0604  # built from the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"toymesa.{name}")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'toymesa' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"toymesa.{_WHERE[name]}"), name)
+    globals()[name] = value  # also where a submodule of the same name was imported on the way
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE, *_ROOMS])
