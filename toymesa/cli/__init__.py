@@ -1,0 +1,135 @@
+"""The command line: argparse over the public functions.
+
+Errors are one line on standard error with exit code 2; a failed check is 1, a partial result 3, an interruption 130.
+Nothing heavy is imported before a command needs it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from toymesa import __version__
+from toymesa.errors import ToymesaError, did_you_mean
+
+OK, FAILED, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, with the nearest valid name."""
+
+    def error(self, message: str) -> NoReturn:
+        if "invalid choice: " in message:
+            got = message.split("invalid choice: ")[1].split(" (")[0].strip("'")
+            choices = next((a.choices for a in self._actions if a.choices and got not in a.choices), ())
+            message = f"{message.split('invalid choice')[0]}unknown {got!r}{did_you_mean(got, map(str, choices or ()))}"
+        elif message.startswith("unrecognized arguments: "):
+            got = message.removeprefix("unrecognized arguments: ").split()[0]
+            options = [o for a in self._actions for o in a.option_strings]
+            message = f"unknown argument {got!r}{did_you_mean(got.split('=')[0], options)}"
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line as an argparse parser."""
+    top = _Parser(
+        prog="toymesa",
+        description="Solvable toy models of mesa-optimization: is a model still jointly optimizing when training stops?",
+        allow_abbrev=False,
+        epilog="MODEL is the name of a model of the package or the path of a TOML file. "
+        "Exit codes: 0 ok, 1 a check failed, 2 usage, 3 partial result, 130 interrupted.",
+    )
+    top.add_argument("--version", action="version", version=f"toymesa {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(name: str, text: str, **more: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False, **more)
+        sub.add_argument("--json", action="store_true", help="machine-readable output on standard output")
+        return sub
+
+    _answer(command("answer", "the main job: is training still joint when it stops, and what would change that?"))
+    _solve(command("solve", "solve a model over time", epilog=_SOLVE_SHAPE))
+    models = command("models", "list the models, or show one with its equations and claims")
+    models.add_argument("name", nargs="?", metavar="NAME")
+    verify = command("verify", "prove or refute a claim about a model", epilog=_VERIFY_SHAPE)
+    verify.add_argument("claim", metavar="CLAIM.toml")
+    verify.add_argument("--points", type=int, default=20, help="points of the numerical search for a counterexample")
+    verify.add_argument("--precision", type=int, default=256, help="bits of the ball arithmetic")
+    check = command("check", "verify every claim and cross-check every closed form against every solver")
+    check.add_argument("name", nargs="?", metavar="MODEL", help="only this model")
+    scaling = command("scaling", "what a scaling law states beside what its own constants give")
+    scaling.add_argument("law", metavar="LAW", help="kaplan, hoffmann, hoffmann_rounded or epoch")
+    fit = command("fit", "fit the parametric scaling law to a CSV of training runs")
+    fit.add_argument("runs", metavar="RUNS.csv")
+    for column in ("parameters", "tokens", "flop", "loss"):
+        fit.add_argument(f"--{column}", metavar="COLUMN", help=f"name of the {column} column (default: recognized)")
+    fit.add_argument("--bootstrap", type=int, default=0, metavar="N", help="resamples for 95 %% intervals")
+    fit.add_argument("--drop-highest", type=int, default=0, metavar="N", help="leave out the N highest losses")
+    fit.add_argument("--seed", type=int, default=0)
+    command("info", "versions and directories, for bug reports")
+    return top
+
+
+_SOLVE_SHAPE = (
+    'JSON: {"time": [..], "states": {name: [..]}, "observables": {name: [..]}, "status": "ok", "method": ".."}'
+)
+_VERIFY_SHAPE = (
+    'JSON: {"claim", "kind", "verdict": "PROVED|REFUTED|UNDECIDED", "reason", "counterexample": {name: "p/q"} or null, '
+    '"residual", "points", "precision"}; exit code 1 if REFUTED'
+)
+
+
+def _answer(sub: argparse.ArgumentParser) -> None:
+    law = sub.add_mutually_exclusive_group()
+    law.add_argument(
+        "--law", default="kaplan", metavar="LAW", help="kaplan (default), hoffmann, hoffmann_rounded, epoch"
+    )
+    law.add_argument("--runs", metavar="FILE.csv", help="fit the parametric law to these runs instead")
+    sub.add_argument("--compute", metavar="LO:HI", default="1e18:1e26", help="FLOP (default 1e18:1e26)")
+    sub.add_argument("--diversity", metavar="LO:HI", default="1:1000", help="effective tasks (default 1:1000)")
+    sub.add_argument("--mechanisms", metavar="a,b,...", help="default proxy,internalized,corrigible,deceptive")
+    sub.add_argument("--perturbation", type=float, default=1e-4, metavar="U0", help="initial asymmetry of reliance")
+    sub.add_argument("--threshold", type=float, default=0.005, metavar="THETA", help="asymmetry that ends 'joint'")
+    sub.add_argument("--noise", type=float, default=0.0, metavar="T", help="gradient-noise temperature (default none)")
+    sub.add_argument("--lam", type=float, default=0.01, help="decay, for the converged state (default 0.01)")
+    sub.add_argument("--mu", type=float, default=0.1, help="simplicity pressure, for the converged state (default 0.1)")
+    sub.add_argument(
+        "--initial-loss", type=float, metavar="L0", help="loss at initialization, nats (default: the law's)"
+    )
+    sub.add_argument("--out", metavar="DIR", help="write figures, data, text and a manifest here")
+
+
+def _solve(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL")
+    sub.add_argument("--t", metavar="T", help="end time (201 points from 0), or a list: 0,1,10")
+    sub.add_argument("--until", choices=["steady"], help="stop at a steady state; --t is then the cap")
+    sub.add_argument("--set", nargs="+", action="extend", default=[], metavar="name=value", dest="params")
+    sub.add_argument("--start", nargs="+", action="extend", default=[], metavar="name=value")
+    sub.add_argument("--mechanisms", metavar="a,b,...", help="names, for the model 'mechanisms'")
+    sub.add_argument("--rtol", type=float, default=1e-8)
+    sub.add_argument("--atol", type=float, default=1e-10)
+    sub.add_argument("--method", default="auto", help="auto, closed, tsit5, dop853 or rodas5p")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    from toymesa.cli import commands  # after parsing, so that --help stays immediate
+
+    try:
+        return int(getattr(commands, f"run_{arguments.command}")(arguments))
+    except KeyboardInterrupt:
+        print("toymesa: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        return OK
+    except (ToymesaError, OSError) as error:
+        print(f"toymesa {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
