@@ -1,0 +1,126 @@
+"""What is exactly known about the mechanism-competition model, as vectorized functions of numbers."""
+
+from __future__ import annotations
+
+from toymesa.theorems.mechanisms.collapse import critical_collapse, exact_stop_diversity, reliances_at_stop
+from toymesa.theorems.mechanisms.crossover import crossover_diversity, crossover_diversity_exact
+from toymesa.theorems.mechanisms.imperfect import (
+    always_stable,
+    equilibrium_contents,
+    joint_survivors,
+    loss_floor,
+    reduced_free_energy,
+    stability_decay,
+)
+from toymesa.theorems.mechanisms.joint import (
+    Perturbation,
+    internal_time,
+    joint_content,
+    joint_error,
+    joint_growth,
+    joint_perturbation,
+)
+from toymesa.theorems.mechanisms.noise import (
+    leader_probability,
+    noise_stop_diversity,
+    outcome_probability,
+    perturbation_variance,
+)
+from toymesa.theorems.mechanisms.selection import Decision, decision_time, selection_score
+from toymesa.theorems.mechanisms.stability import (
+    JointEigenvalues,
+    JointState,
+    critical_diversity,
+    joint_eigenvalues,
+    joint_state,
+    largest_step,
+    momentum_eigenvalues,
+    splits,
+)
+from toymesa.theorems.mechanisms.stopping import (
+    Window,
+    collapse_coordinate,
+    early_stopping_gain,
+    reversal_window,
+    stop_diversity,
+    stop_diversity_converged,
+)
+from toymesa.theorems.mechanisms.transition import (
+    BranchPoint,
+    PolarizedState,
+    bifurcation_branch,
+    branch_shares,
+    cusp_onset,
+    fold,
+    hysteresis_width,
+    maxwell_point,
+    metastable_onset,
+    polarized_state,
+    unequal_branch,
+)
+from toymesa.theorems.mechanisms.two import (
+    GatedState,
+    GatedStop,
+    gated_solution,
+    gated_stop,
+    polarization,
+    separatrix,
+)
+
+__all__ = [
+    "BranchPoint",
+    "Decision",
+    "GatedState",
+    "GatedStop",
+    "JointEigenvalues",
+    "JointState",
+    "Perturbation",
+    "PolarizedState",
+    "Window",
+    "always_stable",
+    "bifurcation_branch",
+    "branch_shares",
+    "collapse_coordinate",
+    "critical_collapse",
+    "critical_diversity",
+    "crossover_diversity",
+    "crossover_diversity_exact",
+    "cusp_onset",
+    "decision_time",
+    "early_stopping_gain",
+    "equilibrium_contents",
+    "exact_stop_diversity",
+    "fold",
+    "gated_solution",
+    "gated_stop",
+    "hysteresis_width",
+    "internal_time",
+    "joint_content",
+    "joint_eigenvalues",
+    "joint_error",
+    "joint_growth",
+    "joint_perturbation",
+    "joint_state",
+    "joint_survivors",
+    "largest_step",
+    "leader_probability",
+    "loss_floor",
+    "maxwell_point",
+    "metastable_onset",
+    "momentum_eigenvalues",
+    "noise_stop_diversity",
+    "outcome_probability",
+    "perturbation_variance",
+    "polarization",
+    "polarized_state",
+    "reduced_free_energy",
+    "reliances_at_stop",
+    "reversal_window",
+    "selection_score",
+    "separatrix",
+    "splits",
+    "stability_decay",
+    "stop_diversity",
+    "stop_diversity_converged",
+    "unequal_branch",
+]
