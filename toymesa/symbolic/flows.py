@@ -191,7 +191,9 @@ def gradient_flow(
     loss = sp.sympify(loss, strict=True)
     geometry = Geometry.of(states, metric)
     if not loss.free_symbols & set(geometry.coordinates):
-        raise ModelError(f"model {name!r}: the loss depends on none of its states {[s.name for s in states]}; got {loss}")
+        raise ModelError(
+            f"model {name!r}: the loss depends on none of its states {[s.name for s in states]}; got {loss}"
+        )
     gradient = {c: sp.diff(loss, c) for c in geometry.coordinates}
     extra = {n: geometry.on_states(sp.sympify(e, strict=True)) for n, e in (observables or {}).items()}
     return Model(

@@ -1,0 +1,109 @@
+"""Where generated code lives on disk, and how it is loaded.
+
+Compiled code is as trusted as the account that owns the directory: it is made with mode 0700, is never shared, and is
+moved by the environment variable ``TOYMESA_CACHE_DIR``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import platform
+import stat
+import sys
+import tempfile
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+_LOG = logging.getLogger("toymesa")
+
+
+@cache
+def _chosen(wanted: str) -> Path:
+    place = Path(wanted)
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+        if os.name == "posix" and stat.S_IMODE(place.stat().st_mode) & 0o022:
+            raise PermissionError(f"{place} can be written by others")
+    except OSError as error:
+        private = Path(tempfile.mkdtemp(prefix="toymesa-"))
+        _LOG.warning("the cache directory %s cannot be used (%s); compiling into %s for this process", place, error, private)
+        return private
+    return place
+
+
+def cache_directory() -> Path:
+    """The directory of generated code: ``TOYMESA_CACHE_DIR``, or a private one in the user's cache.
+
+    Falls back to a temporary directory, with one logged warning, where that cannot be written or others could write it.
+    """
+    wanted = os.environ.get("TOYMESA_CACHE_DIR")
+    if not wanted:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        wanted = os.path.join(base, "toymesa")
+    return _chosen(wanted)
+
+
+@cache
+def _environment() -> str:
+    """Everything that makes compiled code unusable elsewhere."""
+    import llvmlite.binding as llvm
+
+    packages = ("toymesa", "numba", "llvmlite", "numpy")
+
+    def installed(package: str) -> str:
+        try:
+            return version(package)
+        except ModuleNotFoundError:  # running from a source tree that is not installed
+            return "source"
+
+    parts = [platform.python_version(), llvm.get_host_cpu_name(), *(f"{p}={installed(p)}" for p in packages)]
+    return ";".join(parts)
+
+
+def load_source(source: str) -> ModuleType:
+    """Import generated source as a module whose name and file follow from its content.
+
+    The file is written once, by rename, so that concurrent processes see it whole or not at all; the module is in
+    ``sys.modules`` before it runs, so that numba can find it again when it loads what it compiled.
+    """
+    digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:24]
+    name = f"_toymesa_gen_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = cache_directory() / f"{name}.py"
+    if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != source:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:  # pragma: no cover - a .py file always has a loader
+        raise ImportError(f"cannot load generated code from {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        # The one place that executes generated source: it was printed by kernels.printer from a SymPy tree, with
+        # positional names only, and carries no text of a user's.
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        _LOG.warning("compiled code for %s could not be loaded (%s); compiling again", name, error)
+        forget(name)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return module
+
+
+def forget(name: str) -> None:
+    """Delete what numba compiled for a generated module."""
+    for pattern in (f"__pycache__/{name}.*.nb[ic]", f"__pycache__/{name}.*.pyc"):
+        for path in cache_directory().glob(pattern):
+            path.unlink(missing_ok=True)

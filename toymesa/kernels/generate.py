@@ -1,0 +1,123 @@
+"""From a model to compiled functions, generated once from its expressions.
+
+``field(what, t, x, p, out)`` fills ``out`` with: 0 the rates (n); 1 the Jacobian, row-major (n*n); 2 the partial
+derivative of the rates with respect to time (n); 3 the residuals of the algebraic states (m); 4 their Jacobian with
+respect to the algebraic states, row-major (m*m). ``observe`` has the same arguments and fills ``out`` with everything
+that is read off a state. States, parameters and results are packed in definition order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from toymesa.kernels.cache import load_source
+from toymesa.kernels.nested import nested_source
+from toymesa.kernels.printer import ScalarPrinter, statements
+from toymesa.symbolic.model import TIME, Model
+
+_HEADER = """\
+from math import (acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, erf, erfc, exp, expm1, gamma, lgamma, log,
+                  log1p, nan, sin, sinh, sqrt, tan, tanh)
+
+from numba import njit
+"""
+_DECORATOR = '@njit("void(int64, float64, float64[::1], float64[::1], float64[::1])", {options})'
+_OPTIONS = 'error_model="numpy", nogil=True, cache=True'
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledModel:
+    """The functions of one model. Compiled on first use, then read from disk in any process.
+
+    observe_names: what ``observe`` fills in: observables, requirements, the potential if there is one, invariants.
+    algebraic: positions of the algebraic states.
+    """
+
+    model: Model
+    n: int
+    algebraic: tuple[int, ...]
+    observe_names: tuple[str, ...]
+
+    @cached_property
+    def field(self) -> Any:
+        """``field(what, t, x, p, out)`` as a numba function of one explicit signature."""
+        return load_source(field_source(self.model)).field
+
+    @cached_property
+    def observe(self) -> Any:
+        """``observe(what, t, x, p, out)``, likewise; ``what`` is ignored."""
+        return load_source(observe_source(self.model)).field
+
+
+_COMPILED: dict[str, CompiledModel] = {}
+
+
+def compile_model(model: Model) -> CompiledModel:
+    """The compiled form of a model, the same object for the same equations."""
+    key = f"{model.fingerprint}:{sp.srepr(model.potential)}:{[sp.srepr(i.expr) for i in model.invariants.values()]}"
+    if key not in _COMPILED:
+        positions = {s: i for i, s in enumerate(model.states)}
+        _COMPILED[key] = CompiledModel(
+            model=model,
+            n=len(model.states),
+            algebraic=tuple(positions[s] for s in model.algebraic),
+            observe_names=tuple(name for name, _ in observed(model)),
+        )
+    return _COMPILED[key]
+
+
+def observed(model: Model) -> list[tuple[str, sp.Expr]]:
+    """Name and expression of everything that is read off a state."""
+    out = [*model.observables.items()]
+    out += [(f"requires:{n}", e) for n, e in model.requires.items()]
+    if model.potential is not None:
+        out.append(("potential", model.potential))
+    return out + [(f"invariant:{n}", i.expr) for n, i in model.invariants.items()]
+
+
+def _names(model: Model) -> dict[sp.Symbol, str]:
+    names = {s: f"x[{i}]" for i, s in enumerate(model.states)}
+    names |= {s: f"p[{i}]" for i, s in enumerate(model.params)}
+    return names | {TIME: "t"}
+
+
+def _branch(exprs: list[sp.Expr], names: dict[sp.Symbol, str], indent: str) -> list[str]:
+    lines, results = statements(exprs, ScalarPrinter, names)
+    lines += [f"out[{i}] = {r}" for i, r in enumerate(results)]
+    return [indent + line for line in (lines or ["pass"])]
+
+
+def field_source(model: Model) -> str:
+    """Source of the module with ``field``."""
+    if model.inner_run is not None:
+        return nested_source(model, _names(model), _HEADER, _DECORATOR)
+    names, rates, states = _names(model), list(model.flow.values()), model.states
+    residuals = list(model.algebraic.values())
+    branches = [
+        ("0", rates),
+        ("1", [sp.diff(e, s) for e in rates for s in states]),
+        ("2", [sp.diff(e, TIME) for e in rates]),
+        ("3", residuals),
+        ("4", [sp.diff(e, s) for e in residuals for s in model.algebraic]),
+    ]
+    lines = [_HEADER, "", _DECORATOR.format(options=_OPTIONS), "def field(what, t, x, p, out):"]
+    word = "if"
+    for what, exprs in branches:
+        if exprs:
+            lines.append(f"    {word} what == {what}:")
+            lines += _branch(exprs, names, "        ")
+            word = "elif"
+    return "\n".join(lines) + "\n"
+
+
+def observe_source(model: Model) -> str:
+    """Source of the module with ``observe`` (named ``field`` there too, for one signature everywhere)."""
+    exprs = [e for _, e in observed(model)]
+    if model.inner_run is not None:
+        return nested_source(model, _names(model), _HEADER, _DECORATOR, read_off=exprs)
+    lines = [_HEADER, "", _DECORATOR.format(options=_OPTIONS), "def field(what, t, x, p, out):"]
+    return "\n".join([*lines, *_branch(exprs, _names(model), "    ")]) + "\n"

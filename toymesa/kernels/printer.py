@@ -1,0 +1,248 @@
+"""SymPy expressions as Python source: scalar for numba, array-wise for numpy.
+
+Names in the source are positional only (arguments and temporaries); nothing that a user typed gets into it. Every
+number is a float literal, since integers follow other rules in compiled code (there 2**-1 is 0). ``expm1``, ``log1p``
+and a log-sum-exp that subtracts its maximum keep accuracy where the plain formula would cancel or overflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sympy as sp
+from sympy.codegen.rewriting import FuncMinusOneOptim, log1p_opt, optimize
+from sympy.printing.str import StrPrinter
+
+from toymesa.errors import ModelError
+
+_expm1 = FuncMinusOneOptim(sp.exp, sp.Function("expm1"), opportunistic=True)
+
+# SymPy name -> function of the math module
+_SCALAR = {
+    **dict.fromkeys("exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma".split(), ""),
+    "loggamma": "lgamma",
+    "expm1": "expm1",
+    "log1p": "log1p",
+    "atan2": "atan2",
+}
+# SymPy name -> numpy or scipy.special function
+_ARRAY = {
+    **{f: f"np.{f}" for f in "exp log sin cos tan sinh cosh tanh expm1 log1p".split()},
+    **{f"a{f}": f"np.arc{f}" for f in "sin cos tan sinh cosh tanh".split()},
+    "atan2": "np.arctan2",
+    "erf": "special.erf",
+    "erfc": "special.erfc",
+    "gamma": "special.gamma",
+    "loggamma": "special.gammaln",
+    "besseli": "special.iv",
+    "besselk": "special.kv",
+    "besselj": "special.jv",
+    "bessely": "special.yv",
+    "uppergamma": "",
+    "LambertW": "lambertw",
+    "Chi": "chi",
+    "Shi": "shi",
+    "Ei": "special.expi",
+}
+
+
+def accurate(expr: sp.Expr) -> sp.Expr:
+    """The expression with exp(x) - 1 and log(1 + x) by functions that do not cancel."""
+    if not isinstance(expr, sp.Expr) or expr.is_Atom:
+        return expr
+    return optimize(expr, (_expm1, log1p_opt)) if expr.has(sp.exp, sp.log) else expr
+
+
+class _Printer(StrPrinter):
+    """Common ground: float literals, powers, names by position."""
+
+    functions: Mapping[str, str] = {}
+    sqrt = "sqrt"
+
+    def __init__(self, names: Mapping[sp.Symbol, str]) -> None:
+        super().__init__({"full_prec": False})
+        self._names = names
+
+    def _print_Symbol(self, expr: sp.Symbol) -> str:
+        return self._names[expr]
+
+    _print_Dummy = _print_Symbol
+
+    def _print_number(self, expr: sp.Expr) -> str:
+        text = repr(float(expr))
+        return f"({text})" if text.startswith("-") else text
+
+    _print_Integer = _print_Float = _print_Zero = _print_One = _print_NegativeOne = _print_number
+    _print_Pi = _print_Exp1 = _print_EulerGamma = _print_Half = _print_Catalan = _print_GoldenRatio = _print_number
+
+    def _print_Rational(self, expr: sp.Rational) -> str:
+        return self._print_number(expr)
+
+    def _print_Add(self, expr: sp.Add, order: Any = None) -> str:
+        return "(" + " + ".join(self._print(a) for a in expr.args) + ")"
+
+    def _print_Mul(self, expr: sp.Mul) -> str:
+        above, below = [], []
+        for a in expr.args:
+            if a.is_Pow and a.exp.is_Rational and a.exp.is_negative:
+                below.append(self._print(sp.Pow(a.base, -a.exp)))
+            else:
+                above.append(self._print(a))
+        text = "*".join(above) or "1.0"
+        return f"({text})" if not below else f"({text}/({'*'.join(below)}))"
+
+    def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
+        base = self._print(expr.base)
+        if expr.exp == sp.Rational(1, 2):
+            return f"{self.sqrt}({base})"
+        if expr.exp == sp.Rational(-1, 2):
+            return f"(1.0/{self.sqrt}({base}))"
+        if expr.exp.is_Integer and 2 <= expr.exp <= 4 and expr.base.is_Symbol:
+            return "(" + "*".join([base] * int(expr.exp)) + ")"
+        if expr.exp == -1:
+            return f"(1.0/{base})"
+        return f"({base})**({self._print(expr.exp)})"
+
+    def _print_exp(self, expr: Any) -> str:
+        return f"{self.functions['exp']}({self._print(expr.args[0])})"
+
+    def _print_Function(self, expr: Any) -> str:
+        name = type(expr).__name__
+        if name not in self.functions:
+            raise ModelError(f"the function {name!r} has no form in generated code (in {expr})")
+        return f"{self.functions[name]}({', '.join(self._print(a) for a in expr.args)})"
+
+    def _print_LambertW(self, expr: Any) -> str:
+        return self._print_Function(expr)
+
+    def _compare(self, expr: Any, sign: str) -> str:
+        return f"({self._print(expr.lhs)} {sign} {self._print(expr.rhs)})"
+
+    def _print_Relational(self, expr: Any) -> str:
+        return self._compare(expr, {"Eq": "==", "Ne": "!="}.get(type(expr).__name__) or expr.rel_op)
+
+    def emptyPrinter(self, expr: Any) -> str:  # noqa: N802  # SymPy's name
+        raise ModelError(f"{type(expr).__name__} has no form in generated code (in {expr})")
+
+
+class ScalarPrinter(_Printer):
+    """Source for one point at a time, on functions of the math module."""
+
+    functions = {k: v or k for k, v in _SCALAR.items()}
+
+    def _print_Abs(self, expr: Any) -> str:
+        return f"abs({self._print(expr.args[0])})"
+
+    def _print_sign(self, expr: Any) -> str:
+        x = self._print(expr.args[0])
+        return f"(1.0 if {x} > 0.0 else (-1.0 if {x} < 0.0 else 0.0*{x}))"
+
+    def _print_Heaviside(self, expr: Any) -> str:
+        x, middle = self._print(expr.args[0]), self._print(expr.args[1] if len(expr.args) > 1 else sp.Rational(1, 2))
+        return f"(1.0 if {x} > 0.0 else ({middle} if {x} == 0.0 else 0.0*{x}))"
+
+    def _print_Max(self, expr: Any) -> str:
+        return f"max({', '.join(self._print(a) for a in expr.args)})"
+
+    def _print_Min(self, expr: Any) -> str:
+        return f"min({', '.join(self._print(a) for a in expr.args)})"
+
+    def _print_LogSumExp(self, expr: Any) -> str:
+        values = [self._print(a) for a in expr.args]
+        top = f"max({', '.join(values)})"
+        return f"({top} + log({' + '.join(f'exp({v} - {top})' for v in values)}))"
+
+    def _print_Piecewise(self, expr: Any) -> str:
+        text = "nan"
+        for value, condition in reversed(expr.args):
+            test = self._print(condition)
+            text = self._print(value) if test == "True" else f"({self._print(value)} if {test} else {text})"
+        return text
+
+    def _print_And(self, expr: Any) -> str:
+        return "(" + " and ".join(self._print(a) for a in expr.args) + ")"
+
+    def _print_Or(self, expr: Any) -> str:
+        return "(" + " or ".join(self._print(a) for a in expr.args) + ")"
+
+    def _print_Not(self, expr: Any) -> str:
+        return f"(not {self._print(expr.args[0])})"
+
+    def _print_BooleanTrue(self, expr: Any) -> str:
+        return "True"
+
+    def _print_BooleanFalse(self, expr: Any) -> str:
+        return "False"
+
+
+class ArrayPrinter(_Printer):
+    """Source for whole arrays, on numpy and scipy.special."""
+
+    functions = {k: v for k, v in _ARRAY.items() if v}
+    sqrt = "np.sqrt"
+
+    def _print_Abs(self, expr: Any) -> str:
+        return f"np.abs({self._print(expr.args[0])})"
+
+    def _print_sign(self, expr: Any) -> str:
+        return f"np.sign({self._print(expr.args[0])})"
+
+    def _print_Heaviside(self, expr: Any) -> str:
+        middle = self._print(expr.args[1] if len(expr.args) > 1 else sp.Rational(1, 2))
+        return f"np.heaviside({self._print(expr.args[0])}, {middle})"
+
+    def _fold(self, function: str, args: Sequence[Any]) -> str:
+        text = self._print(args[0])
+        for a in args[1:]:
+            text = f"{function}({text}, {self._print(a)})"
+        return text
+
+    def _print_Max(self, expr: Any) -> str:
+        return self._fold("np.maximum", expr.args)
+
+    def _print_Min(self, expr: Any) -> str:
+        return self._fold("np.minimum", expr.args)
+
+    def _print_LogSumExp(self, expr: Any) -> str:
+        return self._fold("np.logaddexp", expr.args)
+
+    def _print_Piecewise(self, expr: Any) -> str:
+        text = "np.nan"
+        for value, condition in reversed(expr.args):
+            text = f"np.where({self._print(condition)}, {self._print(value)}, {text})"
+        return text
+
+    def _print_And(self, expr: Any) -> str:
+        return "(" + " & ".join(self._print(a) for a in expr.args) + ")"
+
+    def _print_Or(self, expr: Any) -> str:
+        return "(" + " | ".join(self._print(a) for a in expr.args) + ")"
+
+    def _print_Not(self, expr: Any) -> str:
+        return f"(~{self._print(expr.args[0])})"
+
+    def _print_BooleanTrue(self, expr: Any) -> str:
+        return "True"
+
+    def _print_BooleanFalse(self, expr: Any) -> str:
+        return "False"
+
+
+def statements(
+    exprs: Sequence[sp.Expr], printer: type[_Printer], names: Mapping[sp.Symbol, str]
+) -> tuple[list[str], list[str]]:
+    """Assignments of the common subexpressions, and the source of each expression in terms of them."""
+    unknown = sorted({s.name for e in exprs for s in e.free_symbols if s not in names})
+    if unknown:
+        raise ModelError(f"the formula uses {', '.join(map(repr, unknown))}, which is not an argument")
+    shared, reduced = sp.cse([accurate(e) for e in exprs], symbols=sp.numbered_symbols("v", cls=sp.Dummy), order="none")
+    known = dict(names)
+    lines = []
+    for i, (symbol, value) in enumerate(shared):
+        lines.append(f"v{i} = {printer(known)._print(value)}")
+        known[symbol] = f"v{i}"
+    return lines, [printer(known)._print(e) for e in reduced]
+
+
+__all__ = ["ArrayPrinter", "ScalarPrinter", "accurate", "statements"]
