@@ -1,0 +1,1 @@
+"""Generated functions, integrators and batches: the only place with compiled code."""

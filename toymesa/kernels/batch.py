@@ -1,0 +1,217 @@
+"""Many trajectories: rows of starts and parameters over threads, and what is read off the results.
+
+Every row is integrated alone, so its bits depend on nothing but itself.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from toymesa.kernels.explicit import FIELD, POWERS
+from toymesa.kernels.generate import CompiledModel
+from toymesa.kernels.integrate import DOP853, NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT, RODAS5P, TSIT5, finite, integrate
+
+Array = NDArray[np.float64]
+METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
+_BLOCK = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controls:
+    """How to integrate: method name, tolerances, steps. ``fixed`` makes ``first_step`` the step (for order tests)."""
+
+    method: str = "auto"
+    rtol: float = 1e-8
+    atol: Any = 1e-10
+    first_step: float = 0.0
+    max_step: float = math.inf
+    max_steps: int = 100_000
+    fixed: bool = False
+    steady: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Results of a batch. states: (row, time, state); status and report a row each (``kernels.integrate.REPORT``)."""
+
+    states: Array
+    status: NDArray[np.int64]
+    report: Array
+
+    @property
+    def steps(self) -> Array:
+        """Accepted steps by method, (row, 3): tsit5, dop853, rodas5p."""
+        return self.report[:, 2:5]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Every accepted step of one trajectory. segments: (step, (t, h)); coefficients: (step, power of theta, state)."""
+
+    segments: Array
+    coefficients: Array
+
+
+def run_batch(
+    compiled: CompiledModel,
+    times: Array,
+    starts: Array,
+    params: Array,
+    controls: Controls,
+    *,
+    t0: float = 0.0,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Batch:
+    """Integrate rows of ``starts`` (row, state) with ``params`` (row, parameter) to the common ``times``."""
+    rows = starts.shape[0]
+    count = 1 if controls.steady else times.size
+    states = np.full((rows, count, compiled.n), np.nan)
+    status = np.zeros(rows, dtype=np.int64)
+    report = np.zeros((rows, REPORT))
+    run = _map_row if compiled.model.discrete else _flow_row
+    field = compiled.field  # compiled here once, not by every thread
+    blocks = [range(i, min(i + _BLOCK, rows)) for i in range(0, rows, _BLOCK)]
+    done = 0
+
+    def work(block: range) -> int:
+        for i in block:
+            status[i] = run(compiled, field, t0, times, starts[i], params[i], controls, states[i], report[i])
+        return len(block)
+
+    workers = min(threads or os.cpu_count() or 1, len(blocks))
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        for finished in pool.map(work, blocks):
+            done += finished
+            if progress is not None:
+                progress(done, rows)
+    return Batch(states, status, report)
+
+
+def _flow_row(
+    compiled: CompiledModel, field: Any, t0: float, times: Array, start: Array, p: Array, c: Controls, out: Array, report: Array
+) -> int:
+    none = np.empty((0, 2))
+    return int(
+        integrate(
+            field, METHODS[c.method], t0, times, start, p, c.rtol, _atol(c, compiled.n), c.first_step, c.max_step,
+            c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, -1, none,
+            np.empty((0, POWERS, compiled.n)),
+        )
+    )  # fmt: skip
+
+
+def _atol(c: Controls, n: int) -> Array:
+    return np.array(np.broadcast_to(np.asarray(c.atol, dtype=np.float64), n))
+
+
+def record(
+    compiled: CompiledModel, times: Array, start: Array, params: Array, controls: Controls, *, t0: float = 0.0
+) -> tuple[Array, int, Array, Record]:
+    """One trajectory with every accepted step: states at ``times``, status, report, and the steps."""
+    parts: list[tuple[Array, Array]] = []
+    capacity, skip = 256, 0
+    while True:
+        out = np.full((1 if controls.steady else times.size, compiled.n), np.nan)
+        report = np.zeros(REPORT)
+        segments = np.zeros((capacity, 2))
+        coefficients = np.zeros((capacity, POWERS, compiled.n))
+        status = integrate(
+            compiled.field, METHODS[controls.method], t0, times, start, params, controls.rtol,
+            _atol(controls, compiled.n), controls.first_step, controls.max_step, controls.max_steps, controls.fixed,
+            controls.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, skip, segments, coefficients,
+        )  # fmt: skip
+        accepted = int(report[2:5].sum())
+        if accepted <= capacity:
+            parts.append((segments[:accepted], coefficients[:accepted]))
+            return out, int(status), report, Record(*parts[-1])
+        capacity = accepted  # deterministic: the second run makes the same steps
+
+
+def interpolate(steps: Record, times: Array) -> Array:
+    """States (time, state) at times inside the recorded steps."""
+    ends = steps.segments[:, 0] + steps.segments[:, 1]
+    backward = steps.segments[0, 1] < 0
+    index = np.searchsorted(-ends if backward else ends, -times if backward else times)
+    index = np.clip(index, 0, ends.size - 1)
+    theta = (times - steps.segments[index, 0]) / steps.segments[index, 1]
+    value = steps.coefficients[index, POWERS - 1]
+    for k in range(POWERS - 2, -1, -1):
+        value = value * theta[:, None] + steps.coefficients[index, k]
+    return value
+
+
+@nb.njit(
+    nb.int64(FIELD, nb.float64[::1], nb.float64[::1], nb.float64[::1], nb.float64, nb.float64[::1], nb.boolean, nb.float64[:, ::1], nb.float64[::1]),
+    error_model="numpy",
+    nogil=True,
+    cache=True,
+)
+def iterate(field, times, start, p, rtol, atol, steady, out, report):
+    """Iterate a map; output times are whole numbers of steps. Steady: a step that changes less than the tolerance."""
+    out[:, :] = math.nan
+    x, new = start.copy(), np.empty(start.size)
+    reached, step, last = 0, 0, times[times.size - 1]
+    if not finite(x):
+        return NONFINITE
+    while True:
+        report[0] = step
+        while not steady and reached < times.size and times[reached] == step:
+            out[reached, :] = x
+            reached += 1
+        if step >= last:
+            return NOT_STEADY if steady else OK
+        field(0, float(step), x, p, new)
+        step += 1
+        report[2] = step
+        if not finite(new):
+            return OVERFLOW
+        still = True
+        for i in range(x.size):
+            # as for flows: moving on like this for as long again would change nothing that matters
+            still = still and abs(new[i] - x[i]) * step < atol[i] + rtol * abs(x[i])
+        x[:] = new
+        if steady and still:
+            out[0, :] = x
+            return OK
+
+
+def _map_row(
+    compiled: CompiledModel, field: Any, t0: float, times: Array, start: Array, p: Array, c: Controls, out: Array, report: Array
+) -> int:
+    return int(iterate(field, times, start, p, c.rtol, _atol(c, compiled.n), c.steady, out, report))
+
+
+@nb.njit(
+    nb.void(FIELD, nb.float64[::1], nb.float64[:, ::1], nb.float64[::1], nb.float64[:, ::1]),
+    error_model="numpy",
+    nogil=True,
+    cache=True,
+)
+def _observe_row(observe, times, states, p, out):
+    for j in range(times.size):
+        observe(0, times[j], states[j], p, out[j])
+
+
+def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: Array) -> Array:
+    """Everything that is read off (row, time, state) arrays: (row, time, quantity), in ``observe_names`` order.
+
+    times: (time,) common to all rows, or (row, time).
+    """
+    rows, count, _ = states.shape
+    out = np.empty((rows, count, len(compiled.observe_names)))
+    when = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64)
+    if out.shape[2]:
+        for i in range(rows):
+            _observe_row(compiled.observe, when[i], np.ascontiguousarray(states[i]), params[i], out[i])
+    out[~np.isfinite(states).all(axis=2)] = np.nan
+    return out
