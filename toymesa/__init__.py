@@ -42,9 +42,9 @@ _WHERE: dict[str, str] = {
     "Verdict": "symbolic.claims",
     "Outcome": "symbolic.claims",
     "verify": "symbolic.claims",
-    "solve": "solve",
-    "cross_check": "solve",
-    "answer": "answer",
+    "solve": "solver",
+    "cross_check": "solver",
+    "answer": "question",
     "Status": "status",
     "ArgumentError": "errors",
     "DomainError": "errors",
@@ -56,15 +56,15 @@ _WHERE: dict[str, str] = {
 _ROOMS = ("models", "scaling", "theorems", "plot", "symbolic", "kernels")
 
 if TYPE_CHECKING:  # for readers and type checkers; at run time the names are loaded on first use
-    from toymesa.answer import answer as answer
+    from toymesa.question import answer as answer
     from toymesa.errors import ArgumentError as ArgumentError
     from toymesa.errors import DomainError as DomainError
     from toymesa.errors import ExpressionError as ExpressionError
     from toymesa.errors import ModelError as ModelError
     from toymesa.errors import SolveError as SolveError
     from toymesa.errors import ToymesaError as ToymesaError
-    from toymesa.solve import cross_check as cross_check
-    from toymesa.solve import solve as solve
+    from toymesa.solver import cross_check as cross_check
+    from toymesa.solver import solve as solve
     from toymesa.status import Status as Status
     from toymesa.symbolic.bilevel import bilevel as bilevel
     from toymesa.symbolic.claims import Claim as Claim

@@ -104,9 +104,10 @@ def nested_source(
     lines += ["", decorator.format(options=options), "def inner(what, t, x, p, out):"]
     lines += _body(list(run.rates.values()), inside)
     outside = dict(names) | {s: f"y[{i}]" for i, s in enumerate(run.rates)}
+    reads = [f"    x{i} = x[{i}]" for i in range(n)] + [f"    p{i} = p[{i}]" for i in range(k)]
     begin, values = statements([run.time, *run.start.values()], ScalarPrinter, names)
     lines += ["", "", decorator.format(options=options), "def rates(what, t, x, p, out):"]
-    lines += [f"    {line}" for line in begin]
+    lines += reads + [f"    {line}" for line in begin]
     lines += [f"    px = np.empty({n + k})", f"    px[:{k}] = p", f"    px[{k}:] = x", f"    y = np.empty({q})"]
     lines += [f"    y[{i}] = {value}" for i, value in enumerate(values[1:])]
     lines += [f"    run_inner(inner, {values[0]}, y, px)"]

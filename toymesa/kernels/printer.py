@@ -11,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy as sp
-from sympy.codegen.rewriting import FuncMinusOneOptim, log1p_opt, optimize
+from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.str import StrPrinter
 
 from toymesa.errors import ModelError
-
-_expm1 = FuncMinusOneOptim(sp.exp, sp.Function("expm1"), opportunistic=True)
 
 # SymPy name -> function of the math module
 _SCALAR = {
@@ -47,11 +45,35 @@ _ARRAY = {
 }
 
 
-def accurate(expr: sp.Expr) -> sp.Expr:
-    """The expression with exp(x) - 1 and log(1 + x) by functions that do not cancel."""
-    if not isinstance(expr, sp.Expr) or expr.is_Atom:
+def accurate(expr: Any, _seen: dict[Any, Any] | None = None) -> Any:
+    """The expression with c exp(x) - c as c expm1(x), and log(1 + x) as log1p(x).
+
+    Only those exact patterns change. SymPy's own rewriting also refactors sums of exponentials, which would undo the
+    log-softmax form that keeps tiny shares from underflowing.
+    """
+    seen = {} if _seen is None else _seen
+    if expr.is_Atom or not expr.has(sp.exp, sp.log):
         return expr
-    return optimize(expr, (_expm1, log1p_opt)) if expr.has(sp.exp, sp.log) else expr
+    if expr not in seen:
+        args = [accurate(a, seen) for a in expr.args]
+        if isinstance(expr, sp.Add):
+            seen[expr] = _paired(args)
+        elif isinstance(expr, sp.log) and isinstance(expr.args[0], sp.Add) and expr.args[0].args[0] == 1:
+            seen[expr] = log1p(accurate(sp.Add(*expr.args[0].args[1:]), seen))
+        else:
+            seen[expr] = expr.func(*args)
+    return seen[expr]
+
+
+def _paired(terms: list[Any]) -> sp.Expr:
+    number = sp.Add(*[t for t in terms if t.is_Number])
+    rest = [t for t in terms if not t.is_Number]
+    for i, term in enumerate(rest):
+        factor, power = term.as_coeff_Mul()
+        if number != 0 and isinstance(power, sp.exp) and factor == -number:
+            rest[i] = factor * expm1(power.args[0])
+            return sp.Add(*rest)
+    return sp.Add(number, *rest)
 
 
 class _Printer(StrPrinter):
@@ -102,6 +124,8 @@ class _Printer(StrPrinter):
             return "(" + "*".join([base] * int(expr.exp)) + ")"
         if expr.exp == -1:
             return f"(1.0/{base})"
+        if expr.exp.is_Integer:  # an integer exponent of a float is a few multiplications
+            return f"({base})**({int(expr.exp)})"
         return f"({base})**({self._print(expr.exp)})"
 
     def _print_exp(self, expr: Any) -> str:

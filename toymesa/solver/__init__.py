@@ -1,0 +1,8 @@
+"""Numbers from models: ``solve`` and ``cross_check``."""
+
+from __future__ import annotations
+
+from toymesa.solver.cross_check import cross_check
+from toymesa.solver.solve import solve
+
+__all__ = ["cross_check", "solve"]

@@ -1,0 +1,100 @@
+"""Closed forms of a model: where they hold, and their values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from toymesa.errors import DomainError, SolveError
+from toymesa.kernels.arrays import array_function, relation_function
+from toymesa.solver.inputs import Cells
+from toymesa.solver.internal_time import clock, first_root
+from toymesa.symbolic.model import TIME, ClosedForm, InternalTimeForm, Model, at_start
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A closed form that holds for every usable cell, or the reason why none does."""
+
+    form: ClosedForm | InternalTimeForm | None
+    reason: str
+
+    @property
+    def label(self) -> str:
+        """The method's name in results."""
+        return "closed (internal time)" if isinstance(self.form, InternalTimeForm) else "closed"
+
+
+def choose(model: Model, cells: Cells, times: Array, *, steady: bool) -> Exact:
+    """The first closed form whose conditions hold in all cells that are not already unusable."""
+    if not model.closed_forms:
+        return Exact(None, f"model {model.name!r} has no closed form")
+    reasons = []
+    names = [*model.params, *(at_start(s) for s in model.states)]
+    columns = [*cells.params.T, *cells.starts.T]
+    usable = ~cells.bad
+    for form in model.closed_forms:
+        internal = isinstance(form, InternalTimeForm)
+        if internal and times[-1] < 0:
+            reasons.append("the internal-time form runs forward only")
+            continue
+        if steady and not internal:
+            reasons.append("a closed form in time has no end of its own; steady states are found numerically")
+            continue
+        held = relation_function(names, form.conditions)(*columns) if form.conditions else []
+        failed = [(c, ~h & usable) for c, h in zip(form.conditions, held, strict=True) if (~h & usable).any()]
+        if not failed:
+            return Exact(form, "")
+        relation, where = failed[0]
+        row = int(np.flatnonzero(where)[0])
+        values = {s: columns[i][row] for i, s in enumerate(names) if s in relation.free_symbols}
+        shown = ", ".join(f"{s} = {v:g}" for s, v in values.items())
+        reasons.append(f"its condition {relation} does not hold ({shown})")
+    return Exact(None, "; ".join(reasons))
+
+
+def require(model: Model, exact: Exact) -> ClosedForm | InternalTimeForm:
+    """The chosen form; DomainError with the reason where there is none."""
+    if exact.form is None:
+        raise DomainError(f"method='closed' cannot be used for model {model.name!r}: {exact.reason}")
+    return exact.form
+
+
+def evaluate(model: Model, form: ClosedForm | InternalTimeForm, cells: Cells, times: Array, *, steady: bool) -> Array:
+    """States (row, time, state) by the closed form; NaN in unusable cells. ``steady``: the converged state alone."""
+    names = [*model.params, *(at_start(s) for s in model.states)]
+    columns = np.concatenate([cells.params, cells.starts], axis=1)
+    exprs = [form.states[s] for s in model.states]
+    if isinstance(form, ClosedForm):
+        function = array_function([*names, TIME], exprs)
+        values = np.stack(function(*columns.T[:, :, None], times[None, :]), axis=-1)
+        values[cells.bad] = np.nan
+        return np.asarray(values)
+    out = np.full((columns.shape[0], 1 if steady else times.size, len(exprs)), np.nan)
+    rate = array_function([*names, form.internal], form.rate)
+    states = array_function([*names, form.internal], exprs)
+    for i in np.flatnonzero(~cells.bad):
+        row = columns[i]
+        s = _internal(lambda s, row=row: rate(*row, s), np.array([math.inf]) if steady else times)
+        out[i] = np.stack(states(*row, s), axis=-1)
+    return out
+
+
+def _internal(rate: object, times: Array) -> Array:
+    """Internal times of the requested training times."""
+    end = first_root(rate)  # type: ignore[arg-type]  # a closure over one cell
+    if not math.isfinite(end):
+        raise SolveError("the internal rate has no root within reach: training does not converge", status="not_steady")
+    dial = clock(rate, end)  # type: ignore[arg-type]
+    return np.asarray(end - dial.left(times))
+
+
+def conditions_text(form: ClosedForm | InternalTimeForm) -> str:
+    """The conditions of a closed form, for people."""
+    return " and ".join(sp.sstr(c) for c in form.conditions) or "always"
