@@ -1,0 +1,168 @@
+"""Ball arithmetic: enclosures of formulas at rational points, so that 'not zero' is a proof (python-flint, Johansson 2017)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import flint
+import sympy as sp
+from sympy.logic.boolalg import Boolean
+
+from toymesa.symbolic.functions import LogSumExp
+from toymesa.symbolic.parts import Domain
+
+_UNARY: dict[str, Callable[[Any], Any]] = {
+    n: (lambda x, n=n: getattr(x, n)())
+    for n in "exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma".split()
+}
+_UNARY |= {
+    "loggamma": lambda x: x.lgamma(),
+    "Abs": abs,
+    "sign": lambda x: x.sgn(),
+    "Chi": lambda x: x.chi(),
+    "Shi": lambda x: x.shi(),
+    "LambertW": lambda x: x.lambertw(),
+}
+
+
+class Undecidable(Exception):  # noqa: N818  # not an error: the ball is too wide, or the function has none
+    """The expression has no ball at this point and precision."""
+
+
+def evaluate(expr: sp.Expr, point: Mapping[sp.Symbol, sp.Rational], precision: int = 256) -> Any:
+    """An ``arb`` that contains the value of ``expr`` at a rational point; the precision (bits) is doubled up to 5 times.
+
+    Raises Undecidable where the value is not a finite real number, or no ball of it can be computed.
+    """
+    before = flint.ctx.prec
+    try:
+        for doubling in range(6):
+            flint.ctx.prec = precision << doubling
+            ball = _ball(expr, point)
+            if ball.is_finite() and (ball.rel_accuracy_bits() > 20 or (ball.contains(0) and ball.rad() < 1e-40)):
+                return ball
+        if not ball.is_finite():
+            raise Undecidable(str(expr)[:80])
+        return ball
+    except (ValueError, ZeroDivisionError, ArithmeticError, AttributeError, TypeError) as error:
+        raise Undecidable(str(error)) from error
+    finally:
+        flint.ctx.prec = before
+
+
+def _ball(expr: Any, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
+    if expr.is_Symbol:
+        value = point[expr]
+        return flint.arb(flint.fmpq(int(value.p), int(value.q)))
+    if expr.is_Rational:
+        return flint.arb(flint.fmpq(int(expr.p), int(expr.q)))
+    if expr.is_Float:
+        exact = Fraction(float(expr))
+        return flint.arb(flint.fmpq(exact.numerator, exact.denominator))
+    if expr is sp.pi:
+        return flint.arb.pi()
+    if expr is sp.E:
+        return flint.arb(1).exp()
+    if expr is sp.EulerGamma:
+        return flint.arb.const_euler()
+    if isinstance(expr, LogSumExp):
+        return _ball(expr.rewrite(sp.log), point)
+    if expr.is_Add:
+        return sum((_ball(a, point) for a in expr.args[1:]), _ball(expr.args[0], point))
+    if expr.is_Mul:
+        out = flint.arb(1)
+        for a in expr.args:
+            out = out * _ball(a, point)
+        return out
+    if isinstance(expr, sp.Pow):
+        return _power(_ball(expr.base, point), expr.exp, point)
+    if isinstance(expr, sp.Piecewise):
+        for value, condition in expr.args:
+            if decided(condition, point):
+                return _ball(value, point)
+        raise Undecidable("no piece applies")
+    if isinstance(expr, sp.Max | sp.Min):
+        values = [_ball(a, point) for a in expr.args]
+        out = values[0]
+        for v in values[1:]:
+            out = out.max(v) if isinstance(expr, sp.Max) else out.min(v)
+        return out
+    if isinstance(expr, sp.besseli | sp.besselk):
+        order, x = (_ball(a, point) for a in expr.args)
+        return x.bessel_i(order) if isinstance(expr, sp.besseli) else x.bessel_k(order)
+    name = type(expr).__name__
+    if name in _UNARY and len(expr.args) == 1:
+        return _UNARY[name](_ball(expr.args[0], point))
+    raise Undecidable(f"{name} has no ball")
+
+
+def _power(base: Any, exponent: sp.Expr, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
+    if exponent.is_Integer:
+        return base ** int(exponent)
+    if exponent == sp.Rational(1, 2):
+        return base.sqrt()
+    return base ** _ball(exponent, point)
+
+
+def decided(condition: Any, point: Mapping[sp.Symbol, sp.Rational]) -> bool:
+    """Whether a relation holds at a point; Undecidable where balls cannot tell."""
+    if condition in (True, sp.true):
+        return True
+    if condition in (False, sp.false):
+        return False
+    if isinstance(condition, sp.And):
+        return all(decided(c, point) for c in condition.args)
+    if isinstance(condition, sp.Or):
+        return any(decided(c, point) for c in condition.args)
+    if isinstance(condition, sp.Not):
+        return not decided(condition.args[0], point)
+    gap = _ball(condition.lhs - condition.rhs, point)
+    if gap.contains(0) and not gap.is_zero():
+        raise Undecidable(f"cannot decide {condition}")
+    sign = 0 if gap.is_zero() else 1 if gap > 0 else -1
+    holds = {"==": sign == 0, "!=": sign != 0, ">": sign > 0, ">=": sign >= 0, "<": sign < 0, "<=": sign <= 0}
+    return holds[condition.rel_op]
+
+
+def sample(
+    symbols: Sequence[sp.Symbol],
+    domains: Mapping[sp.Symbol, Domain],
+    conditions: Sequence[Boolean],
+    count: int,
+    seed: int,
+) -> list[dict[sp.Symbol, sp.Rational]]:
+    """Rational points of the domain that satisfy the conditions: special values first, then random ones of mixed size."""
+    chance = random.Random(seed)
+    out: list[dict[sp.Symbol, sp.Rational]] = []
+    for attempt in range(60 * count):
+        point = {s: _value(domains.get(s, Domain.of(s)), s, chance, attempt) for s in symbols}
+        try:
+            if all(decided(c, point) for c in conditions):
+                out.append(point)
+        except (Undecidable, ValueError, ZeroDivisionError):
+            continue
+        if len(out) == count:
+            break
+    return out
+
+
+def _value(domain: Domain, symbol: sp.Symbol, chance: random.Random, attempt: int) -> sp.Rational:
+    if symbol.is_integer:
+        low = int(max(domain.low, -5)) if domain.low > -1e9 else -5
+        return sp.Integer(max(low, 0 if symbol.is_nonnegative else low) + chance.randrange(1, 6))
+    for _ in range(200):
+        size = sp.Rational(chance.randrange(1, 40), chance.randrange(1, 20))
+        if chance.random() < 0.25:
+            size *= sp.Rational(10) ** chance.choice([-2, -1, 1])
+        value = size if chance.random() < 0.5 else -size
+        if attempt % 7 == 3:
+            value = sp.Integer(chance.choice([0, 1, -1, 2]))
+        if domain.low > -1e6 and domain.high < 1e6:
+            width = sp.Rational(Fraction(domain.high - domain.low))
+            value = sp.Rational(Fraction(domain.low)) + width * sp.Rational(chance.randrange(0, 33), 32)
+        if float(value) in domain and not (symbol.is_nonzero and value == 0):
+            return value
+    return sp.Rational(1)

@@ -1,0 +1,284 @@
+"""Statements about models, and whether a machine can prove them.
+
+A verdict is PROVED only by an exact argument, REFUTED only with a rational counterexample at which ball arithmetic
+excludes the claim, and UNDECIDED otherwise: a numerical spot check never counts as a proof.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import sympy as sp
+from sympy.logic.boolalg import Boolean
+
+from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
+from toymesa.symbolic.balls import Undecidable, evaluate, sample
+from toymesa.symbolic.model import TIME, Domain, Model, at_start
+from toymesa.symbolic.prove import is_nonnegative, is_zero, plain
+
+KINDS = ("solution", "invariant", "lyapunov", "fixed_point", "identity", "limit", "inequality")
+_NEEDS = {
+    "solution": ("model", "solution"),
+    "invariant": ("model", "expr"),
+    "lyapunov": ("model",),
+    "fixed_point": ("model", "point"),
+    "identity": ("lhs", "rhs"),
+    "limit": ("expr", "variable", "target", "value"),
+    "inequality": ("expr",),
+}
+
+
+class Outcome(StrEnum):
+    """What ``verify`` found."""
+
+    PROVED = "PROVED"
+    REFUTED = "REFUTED"
+    UNDECIDED = "UNDECIDED"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Claim:
+    """One statement.
+
+    kind : what is claimed.
+        "solution": ``solution`` (state -> expression in ``TIME``, parameters and start symbols) solves the flow and
+        starts at the start symbols. "invariant": ``expr`` is conserved along the flow. "lyapunov": ``expr`` (default:
+        the model's potential) never rises. "fixed_point": the rates vanish at ``point``. "identity": ``lhs`` equals
+        ``rhs``. "limit": ``expr`` tends to ``value`` as ``variable`` tends to ``target`` (from ``direction``).
+        "inequality": ``expr`` >= 0 (> 0 if ``strict``).
+    where : symbol -> value, substituted first (``{lam: 0}``).
+    conditions : relations that restrict the domain; ``Eq`` of a symbol is substituted, others restrict the search for
+        counterexamples. domain : symbol -> Domain; default the parameters' domains and the symbols' assumptions.
+    derivation, reference : where it comes from.
+
+    Raises ModelError or ArgumentError where the claim is not complete.
+    """
+
+    name: str
+    statement: str
+    kind: str
+    model: Model | None = None
+    solution: Mapping[sp.Symbol, Any] | None = None
+    point: Mapping[sp.Symbol, Any] | None = None
+    expr: Any = None
+    lhs: Any = None
+    rhs: Any = None
+    variable: sp.Symbol | None = None
+    target: Any = None
+    value: Any = None
+    direction: str = "+"
+    strict: bool = False
+    where: Mapping[sp.Symbol, Any] = field(default_factory=dict)
+    conditions: Sequence[Boolean] = ()
+    domain: Mapping[sp.Symbol, Domain] = field(default_factory=dict)
+    derivation: str = ""
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ArgumentError(f"a claim has no kind {self.kind!r}{did_you_mean(str(self.kind), KINDS)}")
+        if missing := [n for n in _NEEDS[self.kind] if getattr(self, n) is None]:
+            raise ArgumentError(f"a claim of kind {self.kind!r} needs {', '.join(missing)}")
+        if self.model is not None:
+            if self.model.inner_run is not None:
+                raise ModelError("claims about a model with a nested inner run are not supported: it has no symbolic rates")
+            for what in ("solution", "point"):
+                given = getattr(self, what)
+                if given is not None and set(given) != set(self.model.states):
+                    raise ModelError(f"claim {self.name!r}: {what} must give every state {list(self.model.state_names)}")
+        if self.kind == "lyapunov" and self.expr is None and (self.model is None or self.model.potential is None):
+            raise ModelError(f"claim {self.name!r}: the model has no potential; give expr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Outcome, why, and the evidence.
+
+    counterexample: symbol name -> rational, if REFUTED. residual: the ball that was found there (or the widest one
+    found). points and precision (bits): how hard was looked.
+    """
+
+    outcome: Outcome
+    reason: str
+    counterexample: dict[str, sp.Rational] | None = None
+    residual: str = ""
+    points: int = 0
+    precision: int = 0
+    seconds: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.outcome is Outcome.PROVED
+
+    def __str__(self) -> str:
+        if self.counterexample is None:
+            return f"{self.outcome}: {self.reason}"
+        where = ", ".join(f"{n} = {v}" for n, v in self.counterexample.items()) or "every point"
+        return f"{self.outcome}: at {where} the residual is {self.residual} ({self.reason})"
+
+
+def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 0) -> Verdict:
+    """Prove a claim, refute it with a counterexample, or say that it is undecided.
+
+    points: rational points of the domain at which a counterexample is looked for. precision: bits of the balls there,
+    doubled where they are too wide. Raises DomainError for unusable numbers.
+    """
+    for name, number, low in (("points", points, 1), ("precision", precision, 32)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < low:
+            raise DomainError(f"{name} must be a whole number of at least {low}; got {number!r}")
+    begun = time.monotonic()
+    where, conditions = _substitutions(claim)
+    parts = [(label, _put(e, where)) for label, e in _residuals(claim)]
+    symbols = sorted({s for _, e in parts for s in e.free_symbols} | {s for c in conditions for s in c.free_symbols}, key=str)
+    tried = sample(symbols, _domains(claim), conditions, points, seed)
+    search = _search(claim, parts, tried, precision)
+    common = {"points": len(tried), "precision": precision}
+    if search.counterexample is not None:
+        return Verdict(
+            outcome=Outcome.REFUTED, reason=search.reason, counterexample=search.counterexample, residual=search.residual,
+            seconds=time.monotonic() - begun, **common,
+        )  # fmt: skip
+    if search.evaluated == 0:
+        reason = "no point of the domain was found at which the claim can be evaluated"
+        return Verdict(outcome=Outcome.UNDECIDED, reason=reason, seconds=time.monotonic() - begun, **common)
+    argument = _argument(claim, parts)
+    outcome = Outcome.UNDECIDED if argument is None else Outcome.PROVED
+    reason = argument or f"no proof found; all balls at {search.evaluated} points contain the claimed value"
+    return Verdict(
+        outcome=outcome, reason=reason, residual=search.residual, seconds=time.monotonic() - begun, **common
+    )
+
+
+# ---------------------------------------------------------------- what must vanish or not be negative
+
+
+def _residuals(claim: Claim) -> list[tuple[str, sp.Expr]]:
+    if claim.kind == "identity":
+        left, right = claim.lhs, claim.rhs
+        if isinstance(left, sp.MatrixBase) or isinstance(right, sp.MatrixBase):
+            return [(f"entry {i}", e) for i, e in enumerate(sp.Matrix(left) - sp.Matrix(right))]
+        return [("difference", sp.sympify(left) - sp.sympify(right))]
+    if claim.kind == "inequality":
+        return [("value", sp.sympify(claim.expr))]
+    if claim.kind == "limit":
+        limit = sp.limit(sp.sympify(claim.expr), claim.variable, claim.target, claim.direction)
+        return [("limit minus value", limit - sp.sympify(claim.value))]
+    model = claim.model
+    assert model is not None  # noqa: S101  # checked when the claim was made
+    if claim.kind == "fixed_point":
+        point = {s: sp.sympify(e) for s, e in dict(claim.point or {}).items()}
+        equations = {**model.flow, **{sp.Symbol(f"constraint of {s}"): e for s, e in model.algebraic.items()}}
+        rest = {s: (e - s if model.discrete and s in model.flow else e) for s, e in equations.items()}
+        return [(f"rate of {s}", e.subs(point, simultaneous=True)) for s, e in rest.items()]
+    if claim.kind == "solution":
+        form = {s: sp.sympify(e) for s, e in dict(claim.solution or {}).items()}
+        out = []
+        for s, rate in model.flow.items():
+            out.append((f"rate of {s}", sp.diff(form[s], TIME) - rate.subs(form, simultaneous=True)))
+            out.append((f"start of {s}", form[s].subs(TIME, 0) - at_start(s)))
+        return out
+    expr = sp.sympify(claim.expr if claim.expr is not None else model.potential)
+    change = sum((sp.diff(expr, s) * e for s, e in model.flow.items()), sp.diff(expr, TIME))
+    return [("rate of change", change if claim.kind == "invariant" else -change)]
+
+
+def _substitutions(claim: Claim) -> tuple[dict[sp.Symbol, sp.Expr], list[Boolean]]:
+    where = {s: sp.sympify(e) for s, e in claim.where.items()}
+    rest = []
+    for c in claim.conditions:
+        if isinstance(c, sp.Equality) and c.lhs.is_Symbol:
+            where[c.lhs] = c.rhs
+        else:
+            rest.append(c)
+    return where, [c for c in (r.subs(where) for r in rest) if c != sp.true]
+
+
+def _put(expr: sp.Expr, where: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
+    return expr.subs(where) if where else expr
+
+
+def _domains(claim: Claim) -> dict[sp.Symbol, Domain]:
+    out: dict[sp.Symbol, Domain] = {TIME: Domain(0.0)}
+    if claim.model is not None:
+        out |= {s: p.domain for s, p in claim.model.params.items()} | dict(claim.model.domains)
+        out |= {at_start(s): d for s, d in claim.model.domains.items()}
+    return out | dict(claim.domain)
+
+
+# ---------------------------------------------------------------- counterexamples
+
+
+@dataclass
+class _Search:
+    evaluated: int = 0
+    counterexample: dict[str, sp.Rational] | None = None
+    residual: str = ""
+    reason: str = ""
+
+
+def _search(
+    claim: Claim, parts: Sequence[tuple[str, sp.Expr]], tried: Sequence[Mapping[sp.Symbol, sp.Rational]], precision: int
+) -> _Search:
+    found = _Search()
+    widest = 0.0
+    signed = claim.kind in ("inequality", "lyapunov")
+    for point in tried:
+        for label, expr in parts:
+            try:
+                ball = evaluate(plain(expr), point, precision)
+            except Undecidable:
+                continue
+            found.evaluated += 1
+            wrong = (ball < 0 or (claim.strict and ball <= 0)) if signed else not ball.contains(0)
+            if wrong:
+                used = sorted(expr.free_symbols, key=str)
+                found.counterexample = {s.name: point[s] for s in used}
+                found.residual = ball.str(8)
+                found.reason = f"{label} {'is negative' if signed else 'is not zero'}"
+                return found
+            if not signed and float(ball.abs_upper()) >= widest:
+                widest = float(ball.abs_upper())
+                found.residual = ball.str(8)
+    return found
+
+
+# ---------------------------------------------------------------- proofs
+
+
+def _argument(claim: Claim, parts: Sequence[tuple[str, sp.Expr]]) -> str | None:
+    if claim.kind == "inequality":
+        return is_nonnegative(parts[0][1], strict=claim.strict)
+    if claim.kind == "lyapunov":
+        return _falls(claim, parts[0][1])
+    if all(is_zero(e) for _, e in parts):
+        return "SymPy reduces the residual to zero" + (" (limit computed by Gruntz's algorithm)" if claim.kind == "limit" else "")
+    return None
+
+
+def _falls(claim: Claim, fall: sp.Expr) -> str | None:
+    """dV/dt <= 0: because the flow is minus a positive semidefinite metric times grad V, or by the sign of -dV/dt."""
+    model = claim.model
+    if model is not None and model.metric is not None and model.potential is not None:
+        same = claim.expr is None or is_zero(sp.sympify(claim.expr) - model.potential)
+        if same and _semidefinite(model.metric):
+            gradient = sp.Matrix([sp.diff(model.potential, s) for s in model.states])
+            residual = sp.Matrix(list(model.flow.values())) + model.metric * gradient
+            if all(is_zero(e) for e in residual):
+                return "the flow is -G grad V with a positive semidefinite metric G, so dV/dt = -grad V.G.grad V"
+    return is_nonnegative(fall)
+
+
+def _semidefinite(metric: sp.Matrix) -> bool:
+    """Diagonal blocks that are nonnegative, or diagonal plus a constant (the simplex metric in log-odds)."""
+    n = metric.rows
+    for i in range(n):
+        row = [metric[i, j] for j in range(n) if j != i and metric[i, j] != 0]
+        off = row[0] if row else sp.Integer(0)
+        if any(e != off for e in row):
+            return False
+        if not off.is_nonnegative or not sp.expand(metric[i, i] - off).is_nonnegative:
+            return False
+    return bool(metric.is_symmetric())

@@ -1,0 +1,84 @@
+"""Exact arguments: when a residual is zero, and when an expression is never negative."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from toymesa.symbolic.functions import LogSumExp
+
+_LARGEST = 1500  # operations beyond which the slower reductions are not tried
+
+
+def is_zero(expr: sp.Expr) -> bool:
+    """Whether SymPy reduces the expression to exactly zero, wherever it is defined. False means 'not shown'."""
+    if expr == 0:
+        return True
+    expr = plain(expr)
+    for step in (sp.expand, _rational, _by_exponentials, _by_simplify):
+        if expr == 0:
+            return True
+        if step(expr) == 0:
+            return True
+    return False
+
+
+def plain(expr: sp.Expr) -> sp.Expr:
+    """Log-sum-exps written out, so that identities between exponentials can be seen."""
+    return expr.rewrite(sp.log) if expr.has(LogSumExp) else expr
+
+
+def _rational(expr: sp.Expr) -> sp.Expr:
+    """Numerator over a common denominator, with exponentials of sums as products of independent ones."""
+    split = sp.expand_power_exp(sp.expand_log(expr))
+    return sp.expand(sp.expand_power_exp(sp.fraction(sp.together(split))[0]))
+
+
+def _by_exponentials(expr: sp.Expr) -> sp.Expr:
+    if not expr.has(sp.cosh, sp.sinh, sp.tanh, sp.sin, sp.cos, sp.tan, sp.exp):
+        return expr
+    return sp.powsimp(_rational(expr.rewrite(sp.exp)))
+
+
+def _by_simplify(expr: sp.Expr) -> sp.Expr:
+    return sp.simplify(expr) if expr.count_ops() < _LARGEST // 5 else expr
+
+
+def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
+    """The argument by which an expression is >= 0 (> 0 if ``strict``) for all values its symbols' assumptions allow.
+
+    None where no argument was found. Tried: assumptions, factors, coefficients of one sign, Sturm sequences.
+    """
+    expr = plain(sp.sympify(expr))
+
+    def known(e: sp.Expr) -> bool:
+        return bool(e.is_positive if strict else e.is_nonnegative)
+
+    for form in (expr, sp.expand(expr), sp.factor(expr), sp.factor(sp.together(expr))):
+        if known(form):
+            return "the assumptions on its symbols give the sign"
+    top, bottom = sp.fraction(sp.together(expr))
+    if bottom.is_positive and bottom != 1:
+        inner = is_nonnegative(top, strict=strict)
+        return inner and f"over a positive denominator: {inner}"
+    symbols = sorted(top.free_symbols, key=str)
+    if not top.is_polynomial(*symbols) or not symbols:
+        return None
+    poly = sp.Poly(sp.expand(top), *symbols)
+    if all(s.is_nonnegative for s in symbols) and all(c.is_nonnegative for c in poly.coeffs()):
+        constant = poly.eval(dict.fromkeys(symbols, 0))
+        if not strict or constant.is_positive or all(s.is_positive for s in symbols):
+            return "a polynomial with coefficients of one sign in nonnegative symbols"
+    if len(symbols) == 1 and all(c.is_Rational for c in poly.coeffs()):
+        return _sturm(poly, symbols[0], strict)
+    return None
+
+
+def _sturm(poly: sp.Poly, x: sp.Symbol, strict: bool) -> str | None:
+    """One variable, rational coefficients: the sign cannot change without a root of odd multiplicity."""
+    low, high = (0, None) if x.is_nonnegative else (None, None)
+    odd = [f for f, m in poly.factor_list()[1] if m % 2]
+    crossing = sum(f.count_roots(low, high) - (1 if low == 0 and f.eval(0) == 0 else 0) for f in odd)
+    inside = poly.count_roots(low, high) - (1 if x.is_positive and poly.eval(0) == 0 else 0)
+    if crossing == 0 and (not strict or inside == 0) and any(poly.eval(v) > 0 for v in (1, 2, sp.Rational(1, 3))):
+        return "a polynomial in one variable without a sign change (Sturm)"
+    return None
