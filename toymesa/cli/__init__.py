@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     check = command("check", "verify every claim and cross-check every closed form against every solver")
     check.add_argument("name", nargs="?", metavar="MODEL", help="only this model")
     scaling = command("scaling", "what a scaling law states beside what its own constants give")
-    scaling.add_argument("law", metavar="LAW", help="kaplan, hoffmann, hoffmann_rounded or epoch")
+    scaling.add_argument("law", metavar="LAW", help="kaplan, hoffmann, hoffmann_unrounded or epoch")
     fit = command("fit", "fit the parametric scaling law to a CSV of training runs")
     fit.add_argument("runs", metavar="RUNS.csv")
     for column in ("parameters", "tokens", "flop", "loss"):
@@ -84,7 +84,7 @@ _VERIFY_SHAPE = (
 def _answer(sub: argparse.ArgumentParser) -> None:
     law = sub.add_mutually_exclusive_group()
     law.add_argument(
-        "--law", default="kaplan", metavar="LAW", help="kaplan (default), hoffmann, hoffmann_rounded, epoch"
+        "--law", default="kaplan", metavar="LAW", help="kaplan (default), hoffmann, hoffmann_unrounded, epoch"
     )
     law.add_argument("--runs", metavar="FILE.csv", help="fit the parametric law to these runs instead")
     sub.add_argument("--compute", metavar="LO:HI", default="1e18:1e26", help="FLOP (default 1e18:1e26)")

@@ -40,7 +40,7 @@ def answer(
 
     Parameters
     ----------
-    law : "kaplan", "hoffmann", "hoffmann_rounded", "epoch" or a ``toymesa.scaling.Law``.
+    law : "kaplan", "hoffmann", "hoffmann_unrounded", "epoch" or a ``toymesa.scaling.Law``.
     runs : a CSV file of training runs; the parametric law fitted to it takes the place of ``law``.
     compute : FLOP, lowest and highest; one row of the table a decade.
     diversity : effective number of tasks, lowest and highest; four rows of the map a decade.
