@@ -129,7 +129,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ToymesaError, OSError) as error:
         print(f"toymesa {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

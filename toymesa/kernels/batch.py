@@ -111,7 +111,7 @@ def _flow_row(
 
 
 def _atol(c: Controls, n: int) -> Array:
-    return np.array(np.broadcast_to(np.asarray(c.atol, dtype=np.float64), n))
+    return np.array(np.broadcast_to(np.asarray(c.atol, dtype=np.float64), n), order="C")
 
 
 def record(
@@ -209,7 +209,7 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
     """
     rows, count, _ = states.shape
     out = np.empty((rows, count, len(compiled.observe_names)))
-    when = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64)
+    when = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64, order="C")
     if out.shape[2]:
         for i in range(rows):
             _observe_row(compiled.observe, when[i], np.ascontiguousarray(states[i]), params[i], out[i])

@@ -43,41 +43,14 @@ def prior_against_time(lam: float, mu: float) -> tuple[xr.Dataset, Landmarks]:
         | {f"rate_{n}": r for n, r in zip((FAST, SIMPLE), RATES, strict=True)}
         | {f"bits_{n}": b for n, b in zip((FAST, SIMPLE), BITS, strict=True)}
     )
-    crossover = float(theorems.crossover_diversity(lam, mu, rate=RATES, bits=BITS))
+    crossover = float(theorems.crossover_diversity(lam=lam, mu=mu, rates=RATES, bits=BITS))
     critical = float(theorems.critical_diversity(lam, mu))
     anchor = crossover if np.isfinite(crossover) and crossover > 0 else 10.0
     diversity = anchor * np.array([0.1, 0.5, 2.0, 10.0, 50.0])
     times = np.concatenate([[0.0], np.geomspace(0.02, 3e4, 400)])
     run = solve(model, times, params={"diversity": diversity}, on_fail="status")
-    decision = np.array([float(theorems.decision_time(n, rate=RATES, bits=BITS, leader_share=0.9)) for n in diversity])
-    growth_ends = 2 / float(np.mean(RATES)) * np.log(20.0)
-    return run, Landmarks(growth_ends, decision, crossover, critical)
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two courses of a symmetric pair: stopping early keeps one joint, and loses the other.
-
-    Variables of each dataset over time: n_eff, asymmetry max|p - 1/2|, loss. ``stop``: the time at which training stops
-    at the given residual.
-    """
-
-    better: xr.Dataset
-    worse: xr.Dataset
-
-
-def stopping_for_better_and_worse(residual: float) -> Contrast:
-    """Mechanisms 1.7: one pair polarizes only after the stop, the other has recovered by the time it converges.
-
-    residual: fraction of the reducible loss left at the stop, in (0, 1).
-    """
-    perturbation, theta = 1e-3, 0.4
-    converged = float(theorems.stop_diversity(0.0, perturbation=perturbation, threshold=theta, mechanisms=2))
-    between = converged * float(np.sqrt(theorems.early_stopping_gain(residual)))
-    return Contrast(
-        better=_pair(between, lam=0.0, mu=0.0, perturbation=perturbation, residual=residual),
-        worse=_pair(60.0, lam=1e-4, mu=0.05, perturbation=perturbation, residual=residual),
-    )
+    odds = float((BITS[1] - BITS[0]) * np.log(2.0))  # of the prior
+    decision = np.asarray(theorems.decision_time(0.9, prior_log_odds=odds, rates=RATES, diversity=diversity).time)
 
 
 def _pair(diversity: float, *, lam: float, mu: float, perturbation: float, residual: float) -> xr.Dataset:

@@ -98,28 +98,27 @@ def _prior(marks: Landmarks) -> str:
 def _imperfect(asked: Settings) -> str:
     k = asked.count
     limit = 1 - asked.lam * k**2 / 3
-    if limit <= 0:
-        when = (
-            f"at every fidelity below 1 does not apply at decay {asked.lam:g}: the condition fails for every fidelity"
-        )
-        return f"When is there no instability at all? The condition lam <= 3 (1 - f^2)/K^2 that makes the joint state stable {when}."
+    opening = "When is there no instability at all? "
+    if limit <= 0 or asked.lam == 0:
+        why = "without decay the converged joint state is a line of fixed points, and" if asked.lam == 0 else ""
+        return f"{opening}At decay {asked.lam:g} {why} the condition decay <= 3 (1 - f^2)/K^2 says nothing for K = {k}."
     fidelity = float(np.sqrt(limit))
-    stable = bool(theorems.always_stable(asked.lam, 0.999 * fidelity, mechanisms=k))
+    survivors = int(theorems.joint_survivors(asked.lam, mechanisms=k, fidelity=0.99 * fidelity))
     return (
-        "When is there no instability at all? Mechanisms of equal training fidelity f below 1 have independent errors, "
-        f"which makes them worth combining: the joint state of {k} of them is linearly stable at every diversity if "
-        f"decay <= 3 (1 - f^2)/K^2, here f <= {fidelity:.4f}{'' if stable else ' (not met by the model)'}. The "
-        "instability at high diversity belongs to perfectly redundant mechanisms. Linear stability is not what training "
-        "reaches: at large diversity a start at content 0 still passes through the transient amplification and can end "
-        "polarized."
+        f"{opening}Mechanisms of equal training fidelity f below 1 have independent errors, which makes them worth "
+        f"combining: the joint state of {k} of them is linearly stable at every diversity if decay <= 3 (1 - f^2)/K^2, "
+        f"here f <= {fidelity:.4f} (at 0.99 of that, the free energy keeps {survivors} of them joint as diversity grows). "
+        "The instability at high diversity belongs to perfectly redundant mechanisms. Linear stability is not what "
+        "training reaches: at large diversity a start at content 0 still passes through the transient amplification and "
+        "can end polarized."
     )
 
 
 def _limits(asked: Settings) -> str:
     return (
         "What this does not show. The stop is identified with the toy by the fraction of the reducible loss that is "
-        f"left (initial loss {asked.law.initial_loss:.4g} nats), not by time, parameters or steps. The measures of 'short "
-        "of convergence' differ (excess, share, reducible ratio, residual), and only the residual enters. Here "
+        f"left (initial loss {asked.law.initial_loss:.4g} nats), not by time, parameters or steps. The measures of "
+        "'short of convergence' differ (excess, share, reducible ratio, residual), and only the residual enters. Here "
         "'unstable' means a saddle: one mechanism wins; and 'simple' means prior bits. The toy has one scalar action, "
         "contents and reliances only, and says nothing about which mechanisms a network contains. The premises are "
         "disputed: counting arguments for deceptive mechanisms (Belrose and Pope 2024), description length as what "
