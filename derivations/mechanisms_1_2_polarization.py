@@ -61,7 +61,9 @@ CONTRIBUTION = (SPREAD - KL).subs(eta, 1 / (alpha * total))
 
 CLAIMS = (
     *(
-        _claim(f"polarization_{len(names)}", f"the invariant has derivative 0 (K = {len(names)})", change(names), sp.S(0))
+        _claim(
+            f"polarization_{len(names)}", f"the invariant has derivative 0 (K = {len(names)})", change(names), sp.S(0)
+        )
         for names in (("a", "b"), ("a", "b", "d"), ("a", "b", "d", "e"))
     ),
     _claim(

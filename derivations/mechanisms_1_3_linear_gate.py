@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from toymesa.models.gated import ETA_D, ETA_M, ETA_W, LOSS, M, N, S, D, W, gated
+from toymesa.models.gated import ETA_D, ETA_M, ETA_W, LOSS, D, M, N, S, W, gated
 from toymesa.symbolic.claims import Claim
 from toymesa.symbolic.model import at_start
 
@@ -85,14 +85,20 @@ CLAIMS = (
         for state in gated.flow
     ),
     *(
-        _claim(f"gated_start_{state.name}", f"the closed form starts at {state.name}_0", expr.subs(START), at_start(state))
+        _claim(
+            f"gated_start_{state.name}", f"the closed form starts at {state.name}_0", expr.subs(START), at_start(state)
+        )
         for state, expr in SOLUTION.items()
     ),
     _claim("separatrix", "G(s) = G_0 e^(kappa s)", MODES[0].subs(SOLUTION, simultaneous=True), G0 * E),
     _claim("separatrix_mirror", "H(s) = H_0 e^(-kappa s)", MODES[1].subs(SOLUTION, simultaneous=True), H0 / E),
     _claim("error", "the error is the explicit function of s", G, ERROR),
-    _claim("error_start", "g(0) is the error at the start", ERROR.subs(START), sp.sqrt(2) * sp.sqrt(LOSS).subs({W: 0, M: 0})
-    - ((1 - D0) * W0 + D0 * M0)),
+    _claim(
+        "error_start",
+        "g(0) is the error at the start",
+        ERROR.subs(START),
+        sp.sqrt(2) * sp.sqrt(LOSS).subs({W: 0, M: 0}) - ((1 - D0) * W0 + D0 * M0),
+    ),
     _claim(
         "error_falls",
         "dy/ds = eta_w eta_m/S + (G^2 + H^2)/2, positive: g has one root, and it is simple",

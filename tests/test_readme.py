@@ -43,5 +43,5 @@ def test_commands_run(line, monkeypatch, capsys):
 
 
 def test_the_two_commands_are_there():
-    assert 'pip install . && toymesa answer' in TEXT
+    assert "pip install . && toymesa answer" in TEXT
     assert 'pip install -e ".[test]" && pytest' in TEXT

@@ -56,13 +56,13 @@ _WHERE: dict[str, str] = {
 _ROOMS = ("models", "scaling", "theorems", "plot", "symbolic", "kernels")
 
 if TYPE_CHECKING:  # for readers and type checkers; at run time the names are loaded on first use
-    from toymesa.question import answer as answer
     from toymesa.errors import ArgumentError as ArgumentError
     from toymesa.errors import DomainError as DomainError
     from toymesa.errors import ExpressionError as ExpressionError
     from toymesa.errors import ModelError as ModelError
     from toymesa.errors import SolveError as SolveError
     from toymesa.errors import ToymesaError as ToymesaError
+    from toymesa.question import answer as answer
     from toymesa.solver import cross_check as cross_check
     from toymesa.solver import solve as solve
     from toymesa.status import Status as Status
@@ -91,7 +91,7 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.symbolic.model import at_start as at_start
     from toymesa.symbolic.parse import parse as parse
 
-__all__ = ["__version__", *sorted(_WHERE), *_ROOMS]  # noqa: PLE0604  # built from the table above
+__all__ = ["__version__", *sorted(_WHERE), *_ROOMS]  # built from the table above
 
 
 def __getattr__(name: str) -> Any:

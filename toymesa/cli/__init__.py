@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from toymesa import __version__
 from toymesa.errors import ToymesaError, did_you_mean
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"toymesa {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
 
-    def command(name: str, text: str, **more: str) -> argparse.ArgumentParser:
+    def command(name: str, text: str, **more: Any) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False, **more)
         sub.add_argument("--json", action="store_true", help="machine-readable output on standard output")
         return sub

@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 
 from toymesa.kernels.explicit import FIELD, POWERS
 from toymesa.kernels.generate import CompiledModel
-from toymesa.kernels.integrate import DOP853, NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT, RODAS5P, TSIT5, finite, integrate
+from toymesa.kernels.integrate import (
+    DOP853,
+    NONFINITE,
+    NOT_STEADY,
+    OK,
+    OVERFLOW,
+    REPORT,
+    RODAS5P,
+    TSIT5,
+    finite,
+    integrate,
+)
 
 Array = NDArray[np.float64]
 METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
@@ -98,7 +109,15 @@ def run_batch(
 
 
 def _flow_row(
-    compiled: CompiledModel, field: Any, t0: float, times: Array, start: Array, p: Array, c: Controls, out: Array, report: Array
+    compiled: CompiledModel,
+    field: Any,
+    t0: float,
+    times: Array,
+    start: Array,
+    p: Array,
+    c: Controls,
+    out: Array,
+    report: Array,
 ) -> int:
     none = np.empty((0, 2))
     return int(
@@ -151,7 +170,17 @@ def interpolate(steps: Record, times: Array) -> Array:
 
 
 @nb.njit(
-    nb.int64(FIELD, nb.float64[::1], nb.float64[::1], nb.float64[::1], nb.float64, nb.float64[::1], nb.boolean, nb.float64[:, ::1], nb.float64[::1]),
+    nb.int64(
+        FIELD,
+        nb.float64[::1],
+        nb.float64[::1],
+        nb.float64[::1],
+        nb.float64,
+        nb.float64[::1],
+        nb.boolean,
+        nb.float64[:, ::1],
+        nb.float64[::1],
+    ),
     error_model="numpy",
     nogil=True,
     cache=True,
@@ -186,7 +215,15 @@ def iterate(field, times, start, p, rtol, atol, steady, out, report):
 
 
 def _map_row(
-    compiled: CompiledModel, field: Any, t0: float, times: Array, start: Array, p: Array, c: Controls, out: Array, report: Array
+    compiled: CompiledModel,
+    field: Any,
+    t0: float,
+    times: Array,
+    start: Array,
+    p: Array,
+    c: Controls,
+    out: Array,
+    report: Array,
 ) -> int:
     return int(iterate(field, times, start, p, c.rtol, _atol(c, compiled.n), c.steady, out, report))
 

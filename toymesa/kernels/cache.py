@@ -33,7 +33,9 @@ def _chosen(wanted: str) -> Path:
             raise PermissionError(f"{place} can be written by others")
     except OSError as error:
         private = Path(tempfile.mkdtemp(prefix="toymesa-"))
-        _LOG.warning("the cache directory %s cannot be used (%s); compiling into %s for this process", place, error, private)
+        _LOG.warning(
+            "the cache directory %s cannot be used (%s); compiling into %s for this process", place, error, private
+        )
         return private
     return place
 

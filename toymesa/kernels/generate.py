@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import sympy as sp
 
@@ -38,10 +39,18 @@ class CompiledModel:
     algebraic: positions of the algebraic states.
     """
 
-    model: Model
+    equations: ref[Model]
     n: int
     algebraic: tuple[int, ...]
     observe_names: tuple[str, ...]
+
+    @property
+    def model(self) -> Model:
+        """The model it was compiled from."""
+        model = self.equations()
+        if model is None:  # pragma: no cover - whoever holds this came from the model
+            raise ReferenceError("the model of this compiled code is gone")
+        return model
 
     @cached_property
     def field(self) -> Any:
@@ -54,21 +63,21 @@ class CompiledModel:
         return load_source(observe_source(self.model)).field
 
 
-_COMPILED: dict[str, CompiledModel] = {}
+_COMPILED: WeakKeyDictionary[Model, CompiledModel] = WeakKeyDictionary()
 
 
 def compile_model(model: Model) -> CompiledModel:
-    """The compiled form of a model, the same object for the same equations."""
-    key = f"{model.fingerprint}:{sp.srepr(model.potential)}:{[sp.srepr(i.expr) for i in model.invariants.values()]}"
-    if key not in _COMPILED:
+    """The compiled form of a model; the code itself is shared by all models with the same equations."""
+    if model not in _COMPILED:
         positions = {s: i for i, s in enumerate(model.states)}
-        _COMPILED[key] = CompiledModel(
-            model=model,
+        # the value must not hold the model, or the key would never die
+        _COMPILED[model] = CompiledModel(
+            equations=ref(model),
             n=len(model.states),
             algebraic=tuple(positions[s] for s in model.algebraic),
             observe_names=tuple(name for name, _ in observed(model)),
         )
-    return _COMPILED[key]
+    return _COMPILED[model]
 
 
 def observed(model: Model) -> list[tuple[str, sp.Expr]]:

@@ -11,7 +11,7 @@ import math
 import numba as nb
 import numpy as np
 
-from toymesa.kernels.explicit import FIELD, POWERS, STAGES, explicit_dense, explicit_stiffness, explicit_step
+from toymesa.kernels.explicit import FIELD, POWERS, STAGES, explicit_dense, explicit_step, explicit_stiffness
 from toymesa.kernels.rosenbrock import backsolve, factorize, rosenbrock_dense, rosenbrock_step
 
 TSIT5, DOP853, RODAS5P = 0, 1, 2
@@ -27,7 +27,7 @@ _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 @nb.njit(nb.boolean(nb.float64[::1]), **_OPTIONS)
 def finite(values):
     """Whether every number is finite."""
-    for v in values:
+    for v in values:  # noqa: SIM110  # numba compiles no generator
         if not math.isfinite(v):
             return False
     return True
@@ -70,7 +70,17 @@ def project(field, t, x, p, algebraic, residual, flat):
 
 
 @nb.njit(
-    nb.float64(FIELD, nb.float64, nb.float64, nb.float64[::1], nb.float64[::1], nb.float64, nb.float64[::1], nb.float64[::1], nb.int64),
+    nb.float64(
+        FIELD,
+        nb.float64,
+        nb.float64,
+        nb.float64[::1],
+        nb.float64[::1],
+        nb.float64,
+        nb.float64[::1],
+        nb.float64[::1],
+        nb.int64,
+    ),
     **_OPTIONS,
 )
 def first_step(field, t, span, x, p, rtol, atol, rate, order):

@@ -34,9 +34,7 @@ _E = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525,
 _RTOL, _ATOL, _MOST = 1e-12, 1e-14, 100_000
 
 
-@nb.njit(
-    nb.void(FIELD, nb.float64, nb.float64[::1], nb.float64[::1]), error_model="numpy", nogil=True, cache=True
-)
+@nb.njit(nb.void(FIELD, nb.float64, nb.float64[::1], nb.float64[::1]), error_model="numpy", nogil=True, cache=True)
 def run_inner(inner, duration, y, px):
     """Advance ``y`` in place by ``duration``; NaN where that fails. ``px``: outer parameters and states, side by side."""
     n = y.size

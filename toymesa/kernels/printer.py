@@ -8,7 +8,7 @@ and a log-sum-exp that subtracts its maximum keep accuracy where the plain formu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
@@ -18,7 +18,28 @@ from toymesa.errors import ModelError
 
 # SymPy name -> function of the math module
 _SCALAR = {
-    **dict.fromkeys("exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma".split(), ""),
+    **dict.fromkeys(
+        [
+            "exp",
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "erf",
+            "erfc",
+            "gamma",
+        ],
+        "",
+    ),
     "loggamma": "lgamma",
     "expm1": "expm1",
     "log1p": "log1p",
@@ -26,8 +47,8 @@ _SCALAR = {
 }
 # SymPy name -> numpy or scipy.special function
 _ARRAY = {
-    **{f: f"np.{f}" for f in "exp log sin cos tan sinh cosh tanh expm1 log1p".split()},
-    **{f"a{f}": f"np.arc{f}" for f in "sin cos tan sinh cosh tanh".split()},
+    **{f: f"np.{f}" for f in ["exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p"]},
+    **{f"a{f}": f"np.arc{f}" for f in ["sin", "cos", "tan", "sinh", "cosh", "tanh"]},
     "atan2": "np.arctan2",
     "erf": "special.erf",
     "erfc": "special.erfc",
@@ -79,7 +100,7 @@ def _paired(terms: list[Any]) -> sp.Expr:
 class _Printer(StrPrinter):
     """Common ground: float literals, powers, names by position."""
 
-    functions: Mapping[str, str] = {}
+    functions: ClassVar[Mapping[str, str]] = {}
     sqrt = "sqrt"
 
     def __init__(self, names: Mapping[sp.Symbol, str]) -> None:
@@ -146,14 +167,14 @@ class _Printer(StrPrinter):
     def _print_Relational(self, expr: Any) -> str:
         return self._compare(expr, {"Eq": "==", "Ne": "!="}.get(type(expr).__name__) or expr.rel_op)
 
-    def emptyPrinter(self, expr: Any) -> str:  # noqa: N802  # SymPy's name
+    def emptyPrinter(self, expr: Any) -> str:  # SymPy's name
         raise ModelError(f"{type(expr).__name__} has no form in generated code (in {expr})")
 
 
 class ScalarPrinter(_Printer):
     """Source for one point at a time, on functions of the math module."""
 
-    functions = {k: v or k for k, v in _SCALAR.items()}
+    functions: ClassVar[Mapping[str, str]] = {k: v or k for k, v in _SCALAR.items()}
 
     def _print_Abs(self, expr: Any) -> str:
         return f"abs({self._print(expr.args[0])})"
@@ -203,7 +224,7 @@ class ScalarPrinter(_Printer):
 class ArrayPrinter(_Printer):
     """Source for whole arrays, on numpy and scipy.special."""
 
-    functions = {k: v for k, v in _ARRAY.items() if v}
+    functions: ClassVar[Mapping[str, str]] = {k: v for k, v in _ARRAY.items() if v}
     sqrt = "np.sqrt"
 
     def _print_Abs(self, expr: Any) -> str:

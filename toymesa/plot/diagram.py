@@ -58,6 +58,7 @@ def leader_diagram(stopped: xr.Dataset, *, names: Sequence[str], ax: Axes | None
     """Who leads at the stop (colour) and how joint it still is (contours of n_eff), over (diversity, compute)."""
     ax = axes(ax)
     c, n = stopped["compute"].values, stopped["diversity"].values
+    ax.set(xscale="log", yscale="log", xlabel="compute (FLOP)", ylabel="diversity (effective tasks)")
     leader = stopped["leader"].transpose("diversity", "compute").values
     index = np.full(leader.shape, np.nan)
     for i, name in enumerate(names):
@@ -70,7 +71,6 @@ def leader_diagram(stopped: xr.Dataset, *, names: Sequence[str], ax: Axes | None
     if joint.shape[0] > 1 and joint.shape[1] > 1 and np.nanmax(joint) - np.nanmin(joint) > 0.05:
         lines = ax.contour(c, n, joint, levels=6, colors="black", linewidths=0.8)
         ax.clabel(lines, fontsize=8, fmt="%.2f")
-    ax.set(xscale="log", yscale="log", xlabel="compute (FLOP)", ylabel="diversity (effective tasks)")
     ax.set_title("Who leads at the stop; contours: effective number of mechanisms")
     shown = [i for i in range(len(names)) if (index == i).any()]
     ax.legend(

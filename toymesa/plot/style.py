@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.axes import Axes
 
 # Okabe and Ito 2008: distinguishable with every common colour vision
@@ -28,7 +29,7 @@ _STYLE = {
 @contextmanager
 def style() -> Iterator[None]:
     """The house style inside a ``with`` block."""
-    with mpl.rc_context({**_STYLE, "axes.prop_cycle": mpl.cycler(color=COLORS)}):
+    with mpl.rc_context({**_STYLE, "axes.prop_cycle": cycler(color=COLORS)}):
         yield
 
 

@@ -51,6 +51,34 @@ def prior_against_time(lam: float, mu: float) -> tuple[xr.Dataset, Landmarks]:
     run = solve(model, times, params={"diversity": diversity}, on_fail="status")
     odds = float((BITS[1] - BITS[0]) * np.log(2.0))  # of the prior
     decision = np.asarray(theorems.decision_time(0.9, prior_log_odds=odds, rates=RATES, diversity=diversity).time)
+    growth_ends = 2 / float(np.mean(RATES)) * np.log(20.0)
+    return run, Landmarks(growth_ends, decision, crossover, critical)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two courses of a symmetric pair: stopping early keeps one joint, and loses the other.
+
+    Variables of each dataset over time: n_eff, asymmetry max|p - 1/2|, loss. ``stop``: the time at which training stops
+    at the given residual.
+    """
+
+    better: xr.Dataset
+    worse: xr.Dataset
+
+
+def stopping_for_better_and_worse(residual: float) -> Contrast:
+    """Mechanisms 1.7: one pair polarizes only after the stop, the other has recovered by the time it converges.
+
+    residual: fraction of the reducible loss left at the stop, in (0, 1).
+    """
+    perturbation, theta = 1e-3, 0.4
+    converged = float(theorems.stop_diversity(0.0, perturbation=perturbation, threshold=theta, mechanisms=2))
+    between = converged * float(np.sqrt(theorems.early_stopping_gain(residual)))
+    return Contrast(
+        better=_pair(between, lam=0.0, mu=0.0, perturbation=perturbation, residual=residual),
+        worse=_pair(60.0, lam=1e-4, mu=0.05, perturbation=perturbation, residual=residual),
+    )
 
 
 def _pair(diversity: float, *, lam: float, mu: float, perturbation: float, residual: float) -> xr.Dataset:
@@ -65,7 +93,7 @@ def _pair(diversity: float, *, lam: float, mu: float, perturbation: float, resid
         events={"stop": (model.observables["loss"] - level, {"direction": -1})},
         method="auto",
     )
-    asymmetry = np.abs(run["p_first"] - 0.5).assign_attrs(long_name="asymmetry of reliance, max|p - 1/2|")
+    asymmetry = abs(run["p_first"] - 0.5).assign_attrs(long_name="asymmetry of reliance, max|p - 1/2|")
     stop = float(run["event_stop"].values[0]) if int(run["event_stop_count"]) else np.nan
     return run.assign(asymmetry=asymmetry).assign_attrs(
         stop=stop, diversity=diversity, lam=lam, mu=mu, perturbation=perturbation, residual=residual

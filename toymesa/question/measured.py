@@ -7,6 +7,7 @@ reliance raised by u0. Training stops when the reducible loss has fallen to the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import sympy as sp
@@ -20,7 +21,8 @@ from toymesa.symbolic.model import Domain, Model, Parameter
 _RESIDUAL = sp.Symbol("residual", positive=True)
 
 
-def symmetric(names: Sequence[str]) -> Model:
+@cache
+def symmetric(names: tuple[str, ...]) -> Model:
     """Equal, perfect mechanisms; the observable ``remaining`` passes zero when training stops at ``residual``."""
     model = mechanisms(names)
     equal = {f"{kind}_{n}": v for n in names for kind, v in (("rate", 1.0), ("bits", 0.0), ("fidelity", 1.0))}
@@ -48,7 +50,7 @@ def asymmetry_at_stop(
     # the slowest stop is that of the joint trajectory, c = 1 - exp(-t/K); an asymmetric start only hastens it
     slowest = -count * np.log(np.sqrt(float(residual.min())))
     run = solve(
-        symmetric(names),
+        symmetric(tuple(names)),
         [0.0, 2.0 * slowest + 1.0],
         params={"diversity": diversity, "residual": residual},
         start=odds,

@@ -7,6 +7,7 @@ stops when the part of the loss above that floor has fallen to the fraction r(C)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -69,7 +70,7 @@ def _at_stops(
     arguments = [*model.states, *model.params]
     evaluate = array_function(arguments, [model.observables[n] for n in wanted])
     constants = {s.name: p.default for s, p in model.params.items()}
-    columns = [states[..., i] for i in range(len(model.states))]
+    columns: list[Any] = [states[..., i] for i in range(len(model.states))]
     columns += [diversity[:, None] if s.name == "diversity" else np.float64(constants[s.name]) for s in model.params]
     values = dict(zip(wanted, np.broadcast_arrays(*evaluate(*columns), times), strict=False))
     shares = np.stack([values[f"p_{n}"] for n in names], axis=-1)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from toymesa import __version__
 from toymesa.errors import DomainError
 from toymesa.question.course import Contrast, Landmarks
 from toymesa.question.settings import Settings
@@ -112,7 +113,7 @@ class Answer:
     def manifest(self) -> dict[str, Any]:
         """Arguments and versions, enough to compute the same again."""
         a = self.asked
-        packages = ("toymesa", "numpy", "scipy", "sympy", "numba", "xarray", "matplotlib")
+        packages = ("numpy", "scipy", "sympy", "numba", "xarray", "matplotlib")
         return {
             "arguments": {
                 "law": a.law.name,
@@ -127,7 +128,11 @@ class Answer:
                 "lam": a.lam,
                 "mu": a.mu,
             },
-            "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+            "versions": {
+                "toymesa": __version__,
+                "python": platform.python_version(),
+                **{p: version(p) for p in packages},
+            },
         }
 
     def __str__(self) -> str:

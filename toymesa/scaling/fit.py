@@ -156,7 +156,9 @@ def fit(
         raise DomainError(f"needs at least 6 runs; got {n.size}")
     for name, column in (("model sizes", n), ("token counts", d)):
         if np.unique(column).size < 3:
-            raise DomainError(f"needs at least 3 different {name} to identify its exponent; got {np.unique(column).size}")
+            raise DomainError(
+                f"needs at least 3 different {name} to identify its exponent; got {np.unique(column).size}"
+            )
     best = _best(n, d, loss, huber_delta)
     intervals = {}
     if bootstrap:
@@ -194,7 +196,7 @@ def _objective(theta: Array, n: Array, d: Array, loss: Array, delta: float) -> t
 
 
 def _local(start: Array, n: Array, d: Array, loss: Array, delta: float) -> tuple[Array, float]:
-    options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
+    options: Any = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
     found = minimize(_objective, start, args=(n, d, loss, delta), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(found.x), float(found.fun) * delta
 

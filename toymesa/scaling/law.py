@@ -71,7 +71,9 @@ class Law(ABC):
         best = self.optimum(wanted)
         if (best.parameters < 1).any():
             low = float(wanted[best.parameters < 1].max())
-            raise DomainError(f"compute {low:g} FLOP is below the law's range: its optimal model has less than one parameter")
+            raise DomainError(
+                f"compute {low:g} FLOP is below the law's range: its optimal model has less than one parameter"
+            )
         return best
 
     def shortfall(self, compute: Any) -> Shortfall:

@@ -84,8 +84,8 @@ def _distance(model: Model, one: Any, other: Any, rtol: float, atol: float) -> f
 
 def _fixed(model: Model, conditions: Any, params: Any, start: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parameters and starts with those set that equations among the conditions fix."""
-    values = {getattr(k, "name", k): v for k, v in dict(params or {}).items()}
-    begin = {getattr(k, "name", k): v for k, v in dict(start or {}).items()}
+    values: dict[str, Any] = {str(getattr(k, "name", k)): v for k, v in dict(params or {}).items()}
+    begin: dict[str, Any] = {str(getattr(k, "name", k)): v for k, v in dict(start or {}).items()}
     starts = {at_start(s).name: s.name for s in model.states}
     for c in conditions:
         if not hasattr(c, "lhs") or c.rel_op != "==" or not c.lhs.is_Symbol:
@@ -95,7 +95,9 @@ def _fixed(model: Model, conditions: Any, params: Any, start: Any) -> tuple[dict
             twin = value.name
             known = begin.get(starts[twin]) if twin in starts else values.get(twin, model.defaults().get(twin))
             if known is None:
-                known = float(model.start[model.state(starts[twin])].subs({s: p.default for s, p in model.params.items()}))
+                known = float(
+                    model.start[model.state(starts[twin])].subs({s: p.default for s, p in model.params.items()})
+                )
         elif value.is_number:
             known = float(value)
         else:
@@ -133,5 +135,3 @@ def _along(model: Model, times: Any, params: Any, start: Any, rtol: float, atol:
         lowest = float(read(())[..., names[f"requires:{n}"]].min())
         rows.append(_row(f"{n} stays positive", 0.0 if lowest > 0 else float("inf")))
     return rows
-
-

@@ -26,6 +26,8 @@ from toymesa.symbolic.parse import parse
 Array = NDArray[np.float64]
 _DEGREE = 16
 _NODES = (1 - np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)) / 2
+# values at the nodes -> Chebyshev coefficients
+_FIT = np.linalg.inv(chebyshev.chebvander(2 * _NODES - 1, _DEGREE))
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def crossings(event: Event, steps: Record, params: Array) -> Array:
     t, h = steps.segments[:, 0], steps.segments[:, 1]
     inside = interpolate_all(steps, t[:, None] + h[:, None] * _NODES)
     samples = event.function(*np.moveaxis(inside, -1, 0), *params, t[:, None] + h[:, None] * _NODES)
-    coefficients = np.stack([chebyshev.chebfit(2 * _NODES - 1, s, _DEGREE) if np.isfinite(s).all() else s * np.nan for s in samples])
+    coefficients = np.einsum("ij,kj->ki", _FIT, samples)  # NaN stays in its own step
     size = np.abs(coefficients).sum(axis=1)
     rough = np.abs(coefficients[:, -3:]).max(axis=1) > 1e-10 * size
     # a step needs a closer look unless its constant term outweighs all that could take it to zero
@@ -114,7 +116,7 @@ def _roots(value: Callable[[Array], Array], t: float, h: float, series: Array | 
         samples = value(t + h * _NODES)
         if not np.isfinite(samples).all():
             return []
-        series = chebyshev.chebfit(2 * _NODES - 1, samples, _DEGREE)
+        series = _FIT @ samples
         size = np.abs(series).sum()
         if depth < 12 and np.abs(series[-3:]).max() > 1e-10 * size:
             return _roots(value, t, h / 2, None, depth + 1) + _roots(value, t + h / 2, h / 2, None, depth + 1)
@@ -148,6 +150,8 @@ def _kept(found: list[float], value: Callable[[Array], Array], event: Event, sig
             continue
         if event.direction and np.sign(high - low) != event.direction:
             continue
-        ends = sorted((x - width, x + width))
-        kept.append(brentq(lambda s: float(value(np.array([s]))[0]), *ends, xtol=1e-15 * max(1.0, abs(x)), rtol=1e-14))
+        low, high = sorted((x - width, x + width))
+        kept.append(
+            brentq(lambda s: float(value(np.array([s]))[0]), low, high, xtol=1e-15 * max(1.0, abs(x)), rtol=1e-14)
+        )
     return np.array(kept)

@@ -130,9 +130,7 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
     table = np.stack(columns, axis=1) if columns else np.empty((rows, 0))
     starts = _starts(model, values["start"], table, rows)
     bad |= ~np.isfinite(starts).all(axis=1)
-    given = {
-        kind: {n: _plain(arrays[kind, n]) for k, n in arrays if k == kind} for kind in ("params", "start")
-    }
+    given = {kind: {n: _plain(arrays[kind, n]) for k, n in arrays if k == kind} for kind in ("params", "start")}
     return Cells(dims, shape, coords, np.ascontiguousarray(starts), np.ascontiguousarray(table), bad, given)
 
 
@@ -164,11 +162,15 @@ def _axis(value: Any, dim: str, what: str, rng: np.random.Generator) -> xr.DataA
     if array.ndim == 0:
         return xr.DataArray(array)
     if array.ndim > 1:
-        raise DomainError(f"{what} must be a number, a list, or a DataArray with named dimensions; got shape {array.shape}")
+        raise DomainError(
+            f"{what} must be a number, a list, or a DataArray with named dimensions; got shape {array.shape}"
+        )
     if array.size == 0:
         raise DomainError(f"{what} must not be an empty list")
     if np.unique(array).size < array.size:
-        raise DomainError(f"{what} has duplicate values on its axis; use a DataArray with a dimension of its own for draws")
+        raise DomainError(
+            f"{what} has duplicate values on its axis; use a DataArray with a dimension of its own for draws"
+        )
     if np.isnan(array).any():
         raise DomainError(f"{what} must not hold NaN")
     return xr.DataArray(array, dims=(dim,), coords={dim: array})
@@ -239,7 +241,9 @@ def _from_chart(chart: Chart, given: dict[str, Array], others: Mapping[str, Arra
     if chart.constraint is not None:
         off = np.abs(array_function(coordinates, chart.constraint)(*columns))
         if (off > 1e-9).any():
-            raise DomainError(f"start of {[c.name for c in coordinates]} must satisfy {chart.constraint} = 0; off by {off.max():g}")
+            raise DomainError(
+                f"start of {[c.name for c in coordinates]} must satisfy {chart.constraint} = 0; off by {off.max():g}"
+            )
     return {s: array_function(coordinates, e)(*columns) for s, e in chart.to_states.items()}
 
 
@@ -251,4 +255,9 @@ def _plain(array: xr.DataArray) -> Any:
     flat = values.ravel()
     if flat.size <= 64:
         return values.tolist()
-    return {"dims": [str(d) for d in array.dims], "size": int(flat.size), "first": float(flat[0]), "last": float(flat[-1])}
+    return {
+        "dims": [str(d) for d in array.dims],
+        "size": int(flat.size),
+        "first": float(flat[0]),
+        "last": float(flat[-1]),
+    }

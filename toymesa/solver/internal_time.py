@@ -47,7 +47,7 @@ def first_root(rate: Rate) -> float:
             k = int(ends[0])
             return float(brentq(lambda s: float(rate(np.array([s]))[0]), grid[k - 1], grid[k], xtol=1e-300, rtol=9e-16))
         dips = np.flatnonzero((values[1:-1] < values[:-2]) & (values[1:-1] < values[2:]))
-        for k in dips:
+        for k in map(int, dips):
             fine = np.linspace(grid[k], grid[k + 2], 2001)
             inner = rate(fine)
             below = np.flatnonzero(inner <= 0.0)
@@ -121,14 +121,17 @@ def clock(rate: Rate, end: float) -> Clock:
         return np.asarray(u / rate(end - u))
 
     scale = _longest(h, end)
-    near = chebyshev.chebfit(_POINTS, h(scale * (_POINTS + 1) / 2), _DEGREE)
+    near: Array = chebyshev.chebfit(_POINTS, h(scale * (_POINTS + 1) / 2), _DEGREE)
     slope = float(chebyshev.chebval(-1.0, near))  # h(0), from points where g is not yet small
-    edges, pieces = [0.0], []
+    edges: list[float] = [0.0]
+    pieces: list[Array] = []
     low, width = 0.0, scale
     while low < end * (1 - 1e-15):
         width = min(width, end - low)
         u = low + width * (_POINTS + 1) / 2
-        series = chebyshev.chebfit(_POINTS, _over_u(near, slope, u, scale) if low == 0.0 else (h(u) - slope) / u, _DEGREE)
+        series: Array = chebyshev.chebfit(
+            _POINTS, _over_u(near, slope, u, scale) if low == 0.0 else (h(u) - slope) / u, _DEGREE
+        )
         tail = np.abs(series[-3:]).max()
         if low > 0.0 and tail > 1e-13 * (abs(slope) / u[-1] + np.abs(series).sum()) and width > 1e-7 * end:
             width /= 2

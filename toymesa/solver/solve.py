@@ -7,6 +7,7 @@ import math
 import sys
 import time as clock
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -155,7 +156,12 @@ def _numerical(
                 if not controls.steady:
                     out[after] = np.nan
                 code = int(Status.OK)
-            states[row], status[row], steps[row], when[row] = out, code, report[2:5], report[0] if ended is None else ended
+            states[row], status[row], steps[row], when[row] = (
+                out,
+                code,
+                report[2:5],
+                report[0] if ended is None else ended,
+            )
             if show is not None:
                 show(row + 1, rows)
         found = {e.name: h for e, h in zip(watched, hits, strict=True)}
@@ -164,7 +170,12 @@ def _numerical(
             compiled, times, np.ascontiguousarray(batch.starts[good]), np.ascontiguousarray(batch.params[good]), controls,
             threads=threads, progress=show,
         )  # fmt: skip
-        states[good], status[good], steps[good], when[good] = result.states, result.status, result.steps, result.report[:, 0]
+        states[good], status[good], steps[good], when[good] = (
+            result.states,
+            result.status,
+            result.steps,
+            result.report[:, 0],
+        )
     used = [n for n, s in zip(("tsit5", "dop853", "rodas5p"), steps.sum(axis=0), strict=True) if s > 0]
     label = "iteration" if model.discrete else "+".join(used) or controls.method
     return states, status, steps, when, label, found
@@ -203,10 +214,17 @@ def _labelled(
     shape = batch.shape if controls.steady else (*batch.shape, times.size)
     columns = {n: states[..., i] for i, n in enumerate(model.state_names)}
     columns |= {n: read[..., index[n]] for n in model.observables}
-    data = {n: (dims, v.reshape(shape), _meaning(model, n)) for n, v in columns.items()}
-    codes = {"flag_values": [int(s) for s in Status], "flag_meanings": " ".join(s.label for s in Status)}
+    data: dict[str, Any] = {n: (dims, v.reshape(shape), _meaning(model, n)) for n, v in columns.items()}
+    codes: dict[str, Any] = {
+        "flag_values": [int(s) for s in Status],
+        "flag_meanings": " ".join(s.label for s in Status),
+    }
     data["status"] = (batch.dims, status.astype(np.uint8).reshape(batch.shape), {"long_name": "how it ended", **codes})
-    data["nsteps"] = (batch.dims, steps.sum(axis=1).astype(np.int64).reshape(batch.shape), {"long_name": "accepted steps"})
+    data["nsteps"] = (
+        batch.dims,
+        steps.sum(axis=1).astype(np.int64).reshape(batch.shape),
+        {"long_name": "accepted steps"},
+    )
     if controls.steady:
         data["t_steady"] = (batch.dims, when.reshape(batch.shape), {"long_name": "time at which it was steady"})
     for name, hits in found.items():
@@ -238,14 +256,19 @@ def _meaning(model: Model, name: str) -> dict[str, str]:
     return {"long_name": model.meanings[name]} if name in model.meanings else {}
 
 
-def _attributes(model: Model, batch: Cells, label: str, rtol: float, atol: Array, seed: int | None) -> dict[str, Any]:
+@cache
+def _versions() -> str:
     def installed(package: str) -> str:
         try:
             return version(package)
-        except PackageNotFoundError:
+        except PackageNotFoundError:  # a source tree that is not installed
             return "source"
 
     packages = ("toymesa", "numpy", "scipy", "sympy", "numba", "xarray")
+    return json.dumps({p: installed(p) for p in packages}, sort_keys=True)
+
+
+def _attributes(model: Model, batch: Cells, label: str, rtol: float, atol: Array, seed: int | None) -> dict[str, Any]:
     out = {
         "model": model.name,
         "fingerprint": model.fingerprint,
@@ -254,7 +277,7 @@ def _attributes(model: Model, batch: Cells, label: str, rtol: float, atol: Array
         "method": label,
         "rtol": rtol,
         "atol": float(atol[0]) if (atol == atol[0]).all() else atol.tolist(),
-        "versions": json.dumps({p: installed(p) for p in packages}, sort_keys=True),
+        "versions": _versions(),
     }
     return out | ({} if seed is None else {"seed": seed})
 

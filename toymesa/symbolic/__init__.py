@@ -1,0 +1,1 @@
+"""What the equations are: models, builders, formulas in text, claims. SymPy alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from operator import methodcaller
 from typing import Any
 
 import flint
@@ -14,10 +15,8 @@ from sympy.logic.boolalg import Boolean
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.parts import Domain
 
-_UNARY: dict[str, Callable[[Any], Any]] = {
-    n: (lambda x, n=n: getattr(x, n)())
-    for n in "exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma".split()
-}
+_METHODS = "exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma"
+_UNARY: dict[str, Callable[[Any], Any]] = {name: methodcaller(name) for name in _METHODS.split(" ")}
 _UNARY |= {
     "loggamma": lambda x: x.lgamma(),
     "Abs": abs,
@@ -28,7 +27,7 @@ _UNARY |= {
 }
 
 
-class Undecidable(Exception):  # noqa: N818  # not an error: the ball is too wide, or the function has none
+class Undecidable(Exception):  # not an error: the ball is too wide, or the function has none
     """The expression has no ball at this point and precision."""
 
 

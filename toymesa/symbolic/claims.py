@@ -85,11 +85,15 @@ class Claim:
             raise ArgumentError(f"a claim of kind {self.kind!r} needs {', '.join(missing)}")
         if self.model is not None:
             if self.model.inner_run is not None:
-                raise ModelError("claims about a model with a nested inner run are not supported: it has no symbolic rates")
+                raise ModelError(
+                    "claims about a model with a nested inner run are not supported: it has no symbolic rates"
+                )
             for what in ("solution", "point"):
                 given = getattr(self, what)
                 if given is not None and set(given) != set(self.model.states):
-                    raise ModelError(f"claim {self.name!r}: {what} must give every state {list(self.model.state_names)}")
+                    raise ModelError(
+                        f"claim {self.name!r}: {what} must give every state {list(self.model.state_names)}"
+                    )
         if self.kind == "lyapunov" and self.expr is None and (self.model is None or self.model.potential is None):
             raise ModelError(f"claim {self.name!r}: the model has no potential; give expr")
 
@@ -132,10 +136,12 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
     begun = time.monotonic()
     where, conditions = _substitutions(claim)
     parts = [(label, _put(e, where)) for label, e in _residuals(claim)]
-    symbols = sorted({s for _, e in parts for s in e.free_symbols} | {s for c in conditions for s in c.free_symbols}, key=str)
+    symbols = sorted(
+        {s for _, e in parts for s in e.free_symbols} | {s for c in conditions for s in c.free_symbols}, key=str
+    )
     tried = sample(symbols, _domains(claim), conditions, points, seed)
     search = _search(claim, parts, tried, precision)
-    common = {"points": len(tried), "precision": precision}
+    common: dict[str, Any] = {"points": len(tried), "precision": precision}
     if search.counterexample is not None:
         return Verdict(
             outcome=Outcome.REFUTED, reason=search.reason, counterexample=search.counterexample, residual=search.residual,
@@ -147,9 +153,7 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
     argument = _argument(claim, parts)
     outcome = Outcome.UNDECIDED if argument is None else Outcome.PROVED
     reason = argument or f"no proof found; all balls at {search.evaluated} points contain the claimed value"
-    return Verdict(
-        outcome=outcome, reason=reason, residual=search.residual, seconds=time.monotonic() - begun, **common
-    )
+    return Verdict(outcome=outcome, reason=reason, residual=search.residual, seconds=time.monotonic() - begun, **common)
 
 
 # ---------------------------------------------------------------- what must vanish or not be negative
@@ -167,7 +171,7 @@ def _residuals(claim: Claim) -> list[tuple[str, sp.Expr]]:
         limit = sp.limit(sp.sympify(claim.expr), claim.variable, claim.target, claim.direction)
         return [("limit minus value", limit - sp.sympify(claim.value))]
     model = claim.model
-    assert model is not None  # noqa: S101  # checked when the claim was made
+    assert model is not None  # checked when the claim was made
     if claim.kind == "fixed_point":
         point = {s: sp.sympify(e) for s, e in dict(claim.point or {}).items()}
         equations = {**model.flow, **{sp.Symbol(f"constraint of {s}"): e for s, e in model.algebraic.items()}}
@@ -254,7 +258,9 @@ def _argument(claim: Claim, parts: Sequence[tuple[str, sp.Expr]]) -> str | None:
     if claim.kind == "lyapunov":
         return _falls(claim, parts[0][1])
     if all(is_zero(e) for _, e in parts):
-        return "SymPy reduces the residual to zero" + (" (limit computed by Gruntz's algorithm)" if claim.kind == "limit" else "")
+        return "SymPy reduces the residual to zero" + (
+            " (limit computed by Gruntz's algorithm)" if claim.kind == "limit" else ""
+        )
     return None
 
 

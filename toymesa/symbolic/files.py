@@ -38,7 +38,19 @@ from toymesa.symbolic.model import TIME, Domain, Model, Parameter, at_start
 from toymesa.symbolic.parse import parse, parse_relation
 
 _MOST_BYTES = 1_000_000
-_TOP = ("name", "kind", "question", "reference", "states", "gradient", "bilevel", "params", "start", "observables", "meanings")
+_TOP = (
+    "name",
+    "kind",
+    "question",
+    "reference",
+    "states",
+    "gradient",
+    "bilevel",
+    "params",
+    "start",
+    "observables",
+    "meanings",
+)
 _BILEVEL = (
     "base_loss", "mesa_objective", "outer", "inner", "coupling", "rate", "inner_time", "steps", "step", "metric", "tasks",
     "regularizer",
@@ -144,9 +156,13 @@ def _params(file: _File) -> dict[sp.Symbol, Parameter]:
         low, high = float(ends[0]), float(ends[1])
         if not low < high:
             raise file.fail(f"params.{name}.domain", f"must have low < high; got {ends!r}")
-        symbol = sp.Symbol(name, **({"positive": True} if low > 0 else {"nonnegative": True} if low == 0 else {"real": True}))
+        symbol = sp.Symbol(
+            name, **({"positive": True} if low > 0 else {"nonnegative": True} if low == 0 else {"real": True})
+        )
         try:
-            out[symbol] = Parameter(default=float(number), domain=Domain(low, high), meaning=str(spec.get("meaning", "")))
+            out[symbol] = Parameter(
+                default=float(number), domain=Domain(low, high), meaning=str(spec.get("meaning", ""))
+            )
         except ModelError as error:
             raise file.fail(f"params.{name}", str(error)) from None
     return out
@@ -195,7 +211,9 @@ def _metric(file: _File, table: Mapping[str, Any], scope: Mapping[str, sp.Symbol
             members = file.names(piece, "simplex")
             if unknown := [n for n in members if n not in scope]:
                 raise file.fail("metric.simplex", f"unknown state {unknown[0]!r}{did_you_mean(unknown[0], scope)}")
-            out.append(Simplex(tuple(scope[n] for n in members), rate=file.formula(piece.get("rate", 1), scope, "metric.rate")))
+            out.append(
+                Simplex(tuple(scope[n] for n in members), rate=file.formula(piece.get("rate", 1), scope, "metric.rate"))
+            )
         else:
             out.append({n: file.formula(v, scope, f"metric.{n}") for n, v in piece.items()})
     return out
@@ -223,7 +241,11 @@ def _from_bilevel(file: _File, common: dict[str, Any]) -> Model:
     tasks = table.get("tasks", [])
     task_names = list(tasks) if isinstance(tasks, dict) else file.names(table, "tasks") if "tasks" in table else []
     scope = _scope(file, common["params"], outer, inner, task_names)
-    options = {k: file.formula(table[k], scope, f"bilevel.{k}") for k in ("rate", "inner_time", "step", "regularizer") if k in table}
+    options = {
+        k: file.formula(table[k], scope, f"bilevel.{k}")
+        for k in ("rate", "inner_time", "step", "regularizer")
+        if k in table
+    }
     return bilevel(
         file.formula(table.get("base_loss"), scope, "bilevel.base_loss"),
         file.formula(table.get("mesa_objective"), scope, "bilevel.mesa_objective"),
@@ -231,7 +253,9 @@ def _from_bilevel(file: _File, common: dict[str, Any]) -> Model:
         inner=[scope[n] for n in inner],
         coupling=file.text(table, "coupling"),
         steps=table.get("steps"),
-        tasks={scope[n]: str(v) for n, v in tasks.items()} if isinstance(tasks, dict) else [scope[n] for n in task_names],
+        tasks={scope[n]: str(v) for n, v in tasks.items()}
+        if isinstance(tasks, dict)
+        else [scope[n] for n in task_names],
         metric=_metric(file, table, scope),
         start=_formulas(file, "start", {s.name: s for s in common["params"]}),
         observables=_formulas(file, "observables", scope | {"t": TIME}),

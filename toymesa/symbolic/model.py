@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -187,7 +188,7 @@ class Model:
         """A copy with other fields, checked again: ``model.with_(observables={...})``."""
         return replace(self, **changes)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits that depend on the equations, parameters, starts and observables, and on nothing else."""
         parts = [f"discrete={self.discrete}"]

@@ -24,9 +24,27 @@ MAX_LENGTH, MAX_NODES, MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT = 4000, 600, 60, 40, 
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     **{
         n: (getattr(sp, n), 1, 1)
-        for n in (
-            "exp sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma loggamma LambertW"
-        ).split()
+        for n in [
+            "exp",
+            "sqrt",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "erf",
+            "erfc",
+            "gamma",
+            "loggamma",
+            "LambertW",
+        ]
     },
     "log": (sp.log, 1, 1),
     "abs": (sp.Abs, 1, 1),

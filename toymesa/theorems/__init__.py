@@ -1,0 +1,1 @@
+"""What is exactly known about each model, as vectorized functions of numbers."""

@@ -22,9 +22,7 @@ from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
 from toymesa.theorems.mechanisms.stopping import stretched
 
-_SETTLED = (
-    -60.0
-)  # ln of the reliance left to all losers: below it no criterion on the leaders changes in float64
+_SETTLED = -60.0  # ln of the reliance left to all losers: below it no criterion on the leaders changes in float64
 _RTOL = 1e-12
 _FAR = 300.0  # ln(-u) is cut here, where every other reliance has long been 0, so that squares stay finite
 _WITHIN = 8  # points looked at inside one integration step, so that no crossing hides between its ends
@@ -79,9 +77,7 @@ def exact_stop_diversity(
     eta = positive("gate_rate", gate_rate)
     r = real("residual", residual, 0.0, 1.0)
     x = np.asarray(
-        critical_collapse(
-            criterion, value, perturbation=perturbation, shares=shares, log_odds=log_odds, rates=rates
-        )
+        critical_collapse(criterion, value, perturbation=perturbation, shares=shares, log_odds=log_odds, rates=rates)
     )
     with np.errstate(over="ignore"):
         return as_given(stretched(x**2 / eta, r))
@@ -118,9 +114,7 @@ def _start(
         if s is not None
     ]
     if len(given) != 1:
-        raise ArgumentError(
-            f"give exactly one of perturbation, shares, log_odds; got {[n for n, _ in given]}"
-        )
+        raise ArgumentError(f"give exactly one of perturbation, shares, log_odds; got {[n for n, _ in given]}")
     name, value = given[0]
     start = real(name, value)
     if start.ndim != 1 or start.size < 2:
@@ -154,9 +148,7 @@ def _criterion(name: str, value: ArrayLike, k: int) -> tuple[Callable[[Array], A
     if name == "leader":
         with np.errstate(divide="ignore"):
             return _lead, -np.log1p(-real("value", value, 0.0, 1.0))
-    raise ArgumentError(
-        f"unknown criterion {name!r}{did_you_mean(str(name), ['deviation', 'n_eff', 'leader'])}"
-    )
+    raise ArgumentError(f"unknown criterion {name!r}{did_you_mean(str(name), ['deviation', 'n_eff', 'leader'])}")
 
 
 def _deviation(odds: Array) -> Array:
@@ -169,9 +161,7 @@ def _deviation(odds: Array) -> Array:
 
 def _order(odds: Array) -> Array:
     """Minus the entropy."""
-    odds = odds - odds.max(
-        axis=-1, keepdims=True
-    )  # the leader's logarithm is then exact however near 0 it is
+    odds = odds - odds.max(axis=-1, keepdims=True)  # the leader's logarithm is then exact however near 0 it is
     logp = odds - logsumexp(odds, axis=-1, keepdims=True)
     return np.asarray((np.exp(logp) * logp).sum(axis=-1))
 
@@ -202,9 +192,7 @@ class _ParameterFree:
         gaps, member = np.unique(score.max() - score, return_inverse=True)
         self.u0 = -gaps[1:]
         self.member = member
-        self.slowness = np.log(
-            np.bincount(member, weights=np.exp(-self.log_rates))
-        )  # ln of a group's sum of 1/eta
+        self.slowness = np.log(np.bincount(member, weights=np.exp(-self.log_rates)))  # ln of a group's sum of 1/eta
 
     def log_weights(self, x: Array) -> Array:
         """ln p up to a constant, shape (..., K), at any X."""

@@ -63,9 +63,7 @@ def crossover_diversity_exact(
     fast, slow, bits_fast, bits_slow = _by_speed(rates, bits)
     odds = (bits_slow - bits_fast) * np.log(2.0)
     crossing = np.vectorize(_crossing, otypes=[float])
-    return as_given(
-        np.asarray(crossing(start, np.asarray(lam, float), np.asarray(mu, float), fast, slow, odds))
-    )
+    return as_given(np.asarray(crossing(start, np.asarray(lam, float), np.asarray(mu, float), fast, slow, odds)))
 
 
 def _by_speed(
@@ -106,9 +104,7 @@ def _shares(l: Array) -> tuple[Array, Array]:
     return np.exp(-np.logaddexp(0.0, -l)), np.exp(-np.logaddexp(0.0, l))
 
 
-def _minima(
-    n: float, lam: float, mu: float, fast: float, slow: float, odds: float
-) -> tuple[float, float] | None:
+def _minima(n: float, lam: float, mu: float, fast: float, slow: float, odds: float) -> tuple[float, float] | None:
     """Log-odds of the outermost two stationary points; None if they are one and the same."""
 
     def slope(l: Array | float) -> Array:
@@ -123,15 +119,11 @@ def _minima(
     rising = np.flatnonzero(below[:-1] & ~below[1:])
     if rising.size < 2:
         return None
-    ends = [
-        brentq(lambda l: float(slope(l)), grid[i], grid[i + 1], xtol=1e-13) for i in (rising[-1], rising[0])
-    ]
+    ends = [brentq(lambda l: float(slope(l)), grid[i], grid[i + 1], xtol=1e-13) for i in (rising[-1], rising[0])]
     return ends[0], ends[1]
 
 
-def _depth(
-    l: float, n: float, lam: float, mu: float, fast: float, slow: float, odds: float
-) -> tuple[float, float]:
+def _depth(l: float, n: float, lam: float, mu: float, fast: float, slow: float, odds: float) -> tuple[float, float]:
     """Reduced free energy (contents at their optimum) and g."""
     p, q = (float(x) for x in _shares(np.asarray(l)))
     g = 1.0 / (1.0 + (fast * p**2 + slow * q**2) / lam)

@@ -97,11 +97,7 @@ def reduced_free_energy(
     """
     p, _, _, q = _reduced(reliances, lam, rates, fidelity)
     n, pressure = positive("diversity", diversity), nonnegative("mu", mu)
-    pi = (
-        np.full(p.shape[-1], 1.0 / p.shape[-1])
-        if prior is None
-        else _simplex("prior", positive("prior", prior))
-    )
+    pi = np.full(p.shape[-1], 1.0 / p.shape[-1]) if prior is None else _simplex("prior", positive("prior", prior))
     divergence = (xlogy(p, p) - p * np.log(pi)).sum(axis=-1)
     return as_given(np.asarray(n / 2.0 / (1.0 + q) + pressure * divergence))
 

@@ -117,9 +117,7 @@ class _Path:
         room_ = room[..., None, None]
         left = 1.0 - self._mean_content(sigma, gained, share) / room_
         with np.errstate(divide="ignore", over="ignore"):
-            time = (half[..., 0] * ((pace / np.where(left > 0.0, left, np.inf)) @ _WEIGHTS)).sum(
-                axis=-1
-            ) / room
+            time = (half[..., 0] * ((pace / np.where(left > 0.0, left, np.inf)) @ _WEIGHTS)).sum(axis=-1) / room
         end = before[..., -1]
         reach = self.reach[..., None, None]
         slope, share = self._state(reach)
@@ -150,10 +148,7 @@ class _Path:
         near = a * b * ((grown / (1.0 + a[..., None] * grown)) @ _WEIGHTS) * 0.5
         far = np.maximum(h, 1.0)
         with np.errstate(divide="ignore"):
-            low = (
-                np.where(far < 600.0, np.log1p(a * np.expm1(np.minimum(far, 600.0))), far + np.log(a))
-                - a * far
-            )
+            low = np.where(far < 600.0, np.log1p(a * np.expm1(np.minimum(far, 600.0))), far + np.log(a)) - a * far
         high = b * far + np.log1p(b * np.expm1(-far))
         rest = np.where(h < 1.0, near, np.where(a > 0.5, high, low) / far)
         fall = np.exp(-h)

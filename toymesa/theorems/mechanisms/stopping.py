@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 
 from toymesa.theorems.arguments import Array, as_given, count, positive, real
 
@@ -128,7 +128,8 @@ def reversal_window(
     Amplification comes first and pressure undoes it later, so stopping early can end joint optimization.
     ``low`` is the diversity at which the largest amplification on the way, with decay and pressure, reaches
     threshold/perturbation, to first order in the perturbation; it lies above
-    :math:`\operatorname{arccosh}(\theta/u_0)^2/(\eta_p K)`, its limit for small decay and pressure. ``high`` is the diversity up to which the joint state is where every start converges: n_c
+    :math:`\operatorname{arccosh}(\theta/u_0)^2/(\eta_p K)`, its limit for small decay
+    and pressure. ``high`` is the diversity up to which the joint state is where every start converges: n_c
     of mechanisms 1.5 for K = 2, the fold of mechanisms 1.6 for K >= 3, where polarized states exist already
     below n_c.
 
