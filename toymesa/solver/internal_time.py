@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -121,7 +122,7 @@ def clock(rate: Rate, end: float) -> Clock:
         return np.asarray(u / rate(end - u))
 
     scale = _longest(h, end)
-    near: Array = chebyshev.chebfit(_POINTS, h(scale * (_POINTS + 1) / 2), _DEGREE)
+    near: Any = chebyshev.chebfit(_POINTS, h(scale * (_POINTS + 1) / 2), _DEGREE)
     slope = float(chebyshev.chebval(-1.0, near))  # h(0), from points where g is not yet small
     edges: list[float] = [0.0]
     pieces: list[Array] = []
@@ -129,7 +130,7 @@ def clock(rate: Rate, end: float) -> Clock:
     while low < end * (1 - 1e-15):
         width = min(width, end - low)
         u = low + width * (_POINTS + 1) / 2
-        series: Array = chebyshev.chebfit(
+        series: Any = chebyshev.chebfit(
             _POINTS, _over_u(near, slope, u, scale) if low == 0.0 else (h(u) - slope) / u, _DEGREE
         )
         tail = np.abs(series[-3:]).max()

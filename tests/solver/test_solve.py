@@ -1,0 +1,188 @@
+"""``solve``: routes, labels, events, statuses, and one clear line for every bad input."""
+
+import json
+import warnings
+
+import mpmath as mp
+import numpy as np
+import pytest
+import sympy as sp
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import toymesa as tm
+from toymesa.errors import ArgumentError, DomainError, SolveError
+from toymesa.status import Status
+
+x = sp.Symbol("x", real=True)
+k = sp.Symbol("k", positive=True)
+DECAY = tm.Model(
+    name="decay", flow={x: -k * x}, params={k: 1.0}, start={x: 1}, observables={"square": x**2},
+    closed_forms=(tm.ClosedForm(states={x: tm.at_start(x) * sp.exp(-k * tm.TIME)}),),
+)  # fmt: skip
+OPEN = DECAY.with_(closed_forms=())
+
+
+def test_labels():
+    run = tm.solve(DECAY, [0, 1], params={"k": [1.0, 2.0]}, start={"x": [1.0, 3.0, 5.0]})
+    assert dict(run.sizes) == {"k": 2, "start_x": 3, "time": 2}
+    assert run["x"].sel(k=2.0, start_x=3.0, time=1).item() == pytest.approx(3 * np.exp(-2))
+    assert run.attrs["method"] == "closed"
+    assert json.loads(run.attrs["params"]) == {"k": [1.0, 2.0]}
+    assert (run["status"] == Status.OK).all()
+
+
+def test_shared_dimensions_and_draws():
+    pair = xr.DataArray([1.0, 2.0], dims="case")
+    run = tm.solve(DECAY, [1.0], params={k: pair}, start={"x": pair})
+    assert run["x"].dims == ("case", "time")
+    drawn = [tm.solve(DECAY, [0.0], start={"x": lambda g: g.normal(size=4)}, rng=7) for _ in range(2)]
+    np.testing.assert_array_equal(drawn[0]["x"], drawn[1]["x"])
+    assert drawn[0].attrs["seed"] == 7
+
+
+@pytest.mark.parametrize("method", ["tsit5", "dop853", "rodas5p", "auto"])
+def test_methods_agree_with_the_closed_form(method):
+    run = tm.solve(OPEN, 5.0, method=method)
+    np.testing.assert_allclose(run["x"], np.exp(-run["time"]), rtol=1e-6)
+    assert run.sizes["time"] == 201
+
+
+def test_backward_two_halves_and_steady():
+    back = tm.solve(OPEN, [0.0, -1.0])
+    assert back["x"].values[-1] == pytest.approx(np.e, rel=1e-7)
+    first = tm.solve(OPEN, [1.0])["x"].item()
+    second = tm.solve(OPEN, [1.0], start={"x": first})["x"].item()
+    assert second == pytest.approx(tm.solve(OPEN, [2.0])["x"].item(), rel=1e-7)
+    logistic = tm.Model(name="logistic", flow={x: x * (1 - x)}, start={x: 0.1})
+    rest = tm.solve(logistic, until="steady")
+    assert "time" not in rest.dims
+    assert rest["x"].item() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_every_crossing_is_found():
+    v = sp.Symbol("v", real=True)
+    swing = tm.Model(name="swing", flow={x: v, v: -100 * x}, start={x: 1})
+    run = tm.solve(swing, 5.0, events={"zero": "x", "up": ("x", {"direction": 1})})
+    expected = (np.arange(15) + 0.5) * np.pi / 10
+    np.testing.assert_allclose(run["event_zero"], expected, atol=1e-6)
+    assert int(run["event_up_count"]) == 7
+    # several crossings inside one long step of a slow flow
+    slow = tm.Model(name="slow", flow={x: sp.Integer(1) + 0 * x}, start={x: 0})
+    hits = tm.solve(slow, 10.0, events={"wave": sp.sin(3 * x) - sp.Rational(1, 5)})
+    assert int(hits["event_wave_count"]) == 10
+    ended = tm.solve(OPEN, [1.0, 2.0], events={"half": (x - sp.Rational(1, 4), {"terminal": True})})
+    assert np.isnan(ended["x"].values[1])
+    assert ended["event_half"].item() == pytest.approx(np.log(4), rel=1e-7)
+
+
+def test_failures_are_statuses_in_a_batch_and_raise_alone():
+    blow = tm.Model(name="blow", flow={x: k * x**2}, params={k: 1.0}, start={x: 1})
+    run = tm.solve(blow, [0.5, 2.0], params={"k": [0.1, 1.0, -1.0]})
+    assert run["status"].values.tolist() == [Status.OK, Status.BLOW_UP, Status.BAD_PARAM]
+    with pytest.raises(SolveError, match="blow_up at t = 1") as caught:
+        tm.solve(blow, 2.0)
+    assert caught.value.status == "blow_up"
+
+
+BAD = [
+    ({"rtol": float("nan")}, DomainError, "rtol"),
+    ({"rtol": -1}, DomainError, "rtol"),
+    ({"rtol": 1e-20}, DomainError, "rtol"),
+    ({"atol": -1e-3}, DomainError, "atol must be positive"),
+    ({"atol": [1e-3, 1e-3]}, DomainError, "atol has shape"),
+    ({"start": {"x": float("nan")}}, DomainError, "start of 'x'"),
+    ({"start": {"x": float("inf")}}, DomainError, "start of 'x'"),
+    ({"start": {"x": []}}, DomainError, "empty"),
+    ({"start": {"x": None}}, ArgumentError, "missing"),
+    ({"start": {"x": ["a"]}}, ArgumentError, "text"),
+    ({"start": {"x": 1j}}, ArgumentError, "complex"),
+    ({"start": {"x": True}}, ArgumentError, "booleans"),
+    ({"start": {"x": [[1.0]]}}, DomainError, "shape"),
+    ({"start": {"y": 1.0}}, ArgumentError, "no start 'y'"),
+    ({"start": 3}, ArgumentError, "mapping"),
+    ({"method": "tsit"}, DomainError, "did you mean 'tsit5'"),
+    ({"method": 5}, ArgumentError, "method must be a name"),
+    ({"t": None}, ArgumentError, "t is missing"),
+    ({"t": float("nan")}, DomainError, "finite"),
+    ({"t": float("inf")}, DomainError, "steady"),
+    ({"t": [1.0, 0.5, 2.0]}, DomainError, "increasing"),
+    ({"t": [[1.0]]}, DomainError, "shape"),
+    ({"t": []}, DomainError, "empty"),
+    ({"max_step": 0}, DomainError, "max_step"),
+    ({"first_step": -1}, DomainError, "first_step"),
+    ({"first_step": 99.0}, DomainError, "span"),
+    ({"max_steps": 0}, DomainError, "max_steps"),
+    ({"events": {"e": 3}}, ArgumentError, "events"),
+    ({"events": {"e": "x + alpah"}}, tm.ExpressionError, "unknown name 'alpah'"),
+    ({"params": {"k": -1}}, DomainError, r"'k' must lie in \(0, inf\); got -1"),
+    ({"params": {"k": "a"}}, ArgumentError, "text"),
+    ({"params": {"kk": 1}}, ArgumentError, "did you mean 'k'"),
+    ({"params": {"k": [1.0, 1.0]}}, DomainError, "duplicate"),
+    (
+        {"params": {"k": xr.DataArray([1.0, 2.0], dims="c")}, "start": {"x": xr.DataArray([1.0], dims="c")}},
+        DomainError,
+        "'c'",
+    ),
+    ({"until": "converged"}, DomainError, "until"),
+    ({"on_fail": "ignore"}, DomainError, "on_fail"),
+    ({"rng": -1}, DomainError, "rng"),
+    ({"rng": 1.5}, ArgumentError, "rng"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), BAD)
+def test_bad_input_gets_one_line(arguments, error, message):
+    with warnings.catch_warnings(), pytest.raises(error, match=message) as caught:
+        warnings.simplefilter("error")
+        tm.solve(OPEN, **({"t": 1.0} | arguments))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_option_is_a_type_error():
+    with pytest.raises(TypeError, match="rtoll"):
+        tm.solve(OPEN, 1.0, rtoll=1)
+
+
+def test_closed_says_which_condition_fails():
+    model = tm.models.mechanisms(("a", "b"))
+    with pytest.raises(DomainError, match="its condition .* does not hold"):
+        tm.solve(model, 1.0, method="closed", start={"p_a": 0.6, "p_b": 0.4})
+    with pytest.raises(DomainError, match="must satisfy"):
+        tm.solve(model, 1.0, start={"p_a": 0.6, "p_b": 0.6})
+    filled = tm.solve(model, [0.0], start={"p_a": 0.6})
+    assert filled["p_b"].item() == pytest.approx(0.4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.2, 30), st.floats(0.2, 3), st.floats(0.2, 3), st.floats(-0.3, 0.3), st.floats(0.1, 0.9))
+def test_gated_in_internal_time_is_the_flow(n, rate_w, rate_m, w, d):
+    given = {"params": {"diversity": n, "rate_w": rate_w, "rate_m": rate_m}, "start": {"w": w, "d": d}}
+    times = [0.0, 0.3, 1.0, 4.0]
+    exact = tm.solve(tm.models.gated, times, method="closed", **given)
+    numeric = tm.solve(tm.models.gated, times, method="dop853", rtol=1e-10, atol=1e-12, **given)
+    assert exact.attrs["method"] == "closed (internal time)"
+    for s in ("w", "m", "d"):
+        np.testing.assert_allclose(exact[s], numeric[s], rtol=1e-7, atol=1e-8)
+
+
+def test_internal_time_keeps_its_accuracy_at_convergence():
+    # equal rates and start, d = 1/2: y = s/2 (per unit rate), so 1 - y = exp(-t/2) exactly
+    run = tm.solve(tm.models.gated, [10.0, 50.0, 54.0], start={"d": 0.5}, method="closed")
+    left = [float(1 - mp.mpf(w)) for w in run["w"].values]
+    np.testing.assert_allclose(left, np.exp(-run["time"].values / 2), atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["gated", "mechanisms"])
+def test_cross_checks_pass(name):
+    rows = tm.cross_check(tm.models.MODELS[name]())
+    assert len(rows) > 5
+    assert all(r["ok"] for r in rows), [r for r in rows if not r["ok"]]
+
+
+def test_cross_check_can_fail():
+    wrong = DECAY.with_(closed_forms=(tm.ClosedForm(states={x: tm.at_start(x) * sp.exp(-k * tm.TIME * 1.001)}),))
+    assert not all(r["ok"] for r in tm.cross_check(wrong))
+    drifting = DECAY.with_(invariants={"x": tm.Invariant(expr=x)})
+    assert not all(r["ok"] for r in tm.cross_check(drifting))

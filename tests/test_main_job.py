@@ -1,0 +1,124 @@
+"""The main job, the command line, the derivations, and the promises about imports."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import toymesa as tm
+from toymesa.check import check, derivations
+from toymesa.cli import main
+
+CLAIMS = [(stem, c) for stem, claims in derivations() for c in claims]
+
+
+@pytest.mark.parametrize(("stem", "claim"), CLAIMS, ids=[f"{s}:{c.name}" for s, c in CLAIMS])
+def test_every_claim_is_proved(stem, claim):
+    assert tm.verify(claim).outcome == "PROVED"
+
+
+def test_check_fails_on_what_is_wrong(monkeypatch):
+    result = check("gated")
+    assert result.ok
+    assert {"model", "name", "error", "ok"} <= set(result.cross_checks[0])
+    broken = {**result.cross_checks[0], "ok": False}
+    assert not type(result)(result.claims, (broken,)).ok
+
+
+@pytest.fixture(scope="module")
+def small():
+    return tm.question.answer(compute=(1e20, 1e22), diversity=(3.0, 30.0), mechanisms=("proxy", "deceptive"))
+
+
+def test_the_measured_curve_is_the_exact_one(small):
+    table = small.table
+    np.testing.assert_allclose(table["measured_critical_diversity"], table["critical_diversity"], rtol=0.01)
+    gain = table["critical_diversity"] / table["critical_diversity_converged"]
+    np.testing.assert_allclose(gain, 1 / (1 - np.sqrt(table["residual"])) ** 2, rtol=1e-12)
+
+
+def test_answer_is_json_and_files(small, tmp_path):
+    data = json.loads(json.dumps(small.to_dict(), allow_nan=False))
+    assert set(data) == {"law", "perturbation", "threshold", "mechanisms", "rows", "map", "paragraph"}
+    assert len(data["rows"]) == 3
+    assert {c["leader"] for c in data["map"]} <= {"proxy", "deceptive"}
+    names = {p.name for p in small.save(tmp_path)}
+    assert {
+        "phase_diagram.png",
+        "phase_diagram.svg",
+        "time_course.png",
+        "table.nc",
+        "paragraph.txt",
+        "manifest.json",
+    } <= names
+    assert "does not advocate" in small.paragraph
+
+
+def test_stopping_early_for_worse(small):
+    worse = small.contrast.worse
+    stopped = float(np.interp(worse.attrs["stop"], worse["time"], worse["n_eff"]))
+    assert stopped < 1.2 < 1.9 < float(worse["n_eff"][-1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["answer", "--law", "kaplann"], "did you mean 'kaplan'"),
+        (["answer", "--compute", "5"], "LO:HI"),
+        (["answer", "--threshold", "1e-5"], "above the perturbation"),
+        (["answer", "--mechanisms", "a"], "at least two"),
+        (["solve", "nothing", "--t", "1"], "no model 'nothing'"),
+        (["solve", "gated"], "--t is missing"),
+        (["solve", "gated", "--t", "1", "--set", "diversty=2"], "did you mean 'diversity'"),
+        (["solve", "gated", "--t", "x"], "must be a number"),
+        (["scaling", "epok"], "did you mean 'epoch'"),
+        (["fit", "none.csv"], "no file"),
+        (["verify", "none.toml"], "no file"),
+    ],
+)
+def test_errors_are_one_line_and_exit_2(arguments, message, capsys):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_usage_errors(capsys):
+    for arguments, message in (
+        (["slove"], "did you mean 'solve'"),
+        (["solve", "gated", "--tt", "1"], "unknown argument"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_wrong_formula_is_refuted_on_the_command_line(tmp_path, capsys):
+    (tmp_path / "m.toml").write_text(
+        'name = "m"\n[states]\nx = "-k*x"\n[params]\nk = { value = 1.0, domain = [0.1, 9] }\n'
+    )
+    (tmp_path / "c.toml").write_text('model = "m.toml"\nkind = "solution"\n[solution]\nx = "x_0*exp(-2*k*t)"\n')
+    assert main(["verify", str(tmp_path / "c.toml"), "--json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert data["verdict"] == "REFUTED"
+    assert set(data["counterexample"]) == {"k", "t", "x_0"}
+
+
+def test_the_json_of_solve(capsys):
+    assert main(["solve", "gated", "--t", "0,1", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert set(data) == {"time", "states", "observables", "status", "method"}
+    assert data["time"] == [0.0, 1.0]
+    assert main(["info", "--json"]) == 0
+
+
+def test_import_is_light():
+    code = "import sys, toymesa; print([m for m in ('numba', 'sympy', 'matplotlib', 'pandas', 'numpy') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+    code = "import sys\nfrom toymesa.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nassert 'sympy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
