@@ -62,6 +62,13 @@ P, M, S, p, u = sp.symbols("P M S p u", real=True)
 ONE_MORE = (P + p) * (S + p * u**2) - (M + p * u) ** 2
 
 CLAIMS = (
+    Claim(
+        name="lyapunov",
+        statement="the free energy never rises (the four mechanisms of the literature)",
+        kind="lyapunov",
+        model=mechanisms(),
+        derivation="mechanisms_1_1_lyapunov",
+    ),
     *(
         _claim(
             f"lyapunov_{len(names)}",

@@ -44,12 +44,13 @@ def in_shares(model: Model, expr: sp.Expr) -> sp.Expr:
 
 
 def change(names: tuple[str, ...]) -> sp.Expr:
-    """The derivative of the invariant along the flow, where it is claimed to be conserved."""
+    """The derivative of the invariant along the flow, where it is claimed to be conserved; rates as 1/slowness."""
     model = mechanisms(names)
     invariant = model.invariants["polarization"]
     where = {condition.lhs: condition.rhs for condition in invariant.conditions}  # lam = mu = 0, every f = 1
-    rates = {s: rate.subs(where) for s, rate in model.flow.items()}
-    return in_shares(model, sum(sp.diff(invariant.expr, s) * rate for s, rate in rates.items()))
+    fall = sum(sp.diff(invariant.expr, s) * rate.subs(where) for s, rate in model.flow.items())
+    slow = {model.param(f"rate_{name}"): 1 / sp.Symbol(f"slowness_{name}", positive=True) for name in names}
+    return in_shares(model, fall).subs(slow)
 
 
 # every K: one mechanism's contribution, from the derivatives of its two terms

@@ -177,15 +177,6 @@ def test_stopping_early_helps_by_the_gain_and_by_no_more(r, value):
     assert ratio == pytest.approx(float(early_stopping_gain(r)), rel=1e-13)
 
 
-def test_content_at_the_start_breaks_the_collapse():
-    """Two pairs of (n, r) on one X end at different reliances once c(0) is not zero."""
-    ends = []
-    for r in (0.04, 0.49):
-        n = (3.0 / (1 - np.sqrt(r))) ** 2
-        ends.append(run([0.01, 0.0], content=0.3, residual=r, diversity=n).p[0])
-    assert abs(ends[0] - ends[1]) > 0.01
-
-
 def test_ties_stay_tied_and_limits_are_never_reached():
     assert critical_collapse("leader", [0.3, 0.5, 0.6], log_odds=[1.0, 1.0, 0.5]).tolist() == [0.0, np.inf, np.inf]
     assert critical_collapse("n_eff", 1.99, shares=[0.5, 0.5]) == np.inf
@@ -198,16 +189,6 @@ def test_ties_stay_tied_and_limits_are_never_reached():
     sharp = critical_collapse("n_eff", [1.0, 1.0 + 1e-15], log_odds=[0.1, 0.0])
     assert sharp[0] == np.inf
     assert 5 < sharp[1] < 20
-
-
-def test_leader_can_change_before_it_is_decided():
-    """The prior's favourite is overtaken by the faster one: the effective number rises before it falls."""
-    start = {"shares": [0.8, 0.2], "rates": [1.0, 10.0]}
-    assert critical_collapse("n_eff", 1.7, **start) == 0.0
-    p = reliances_at_stop([0.0, 1.0, 8.0], **start)
-    assert p[0, 0] == pytest.approx(0.8)
-    assert effective_number(p[1]) > 1.9
-    assert p[2, 1] > 0.99
 
 
 def test_bad_input_is_named():
@@ -243,33 +224,6 @@ def test_joint_at_convergence_but_not_when_stopped_early():
     window = reversal_window(perturbation=1e-3, threshold=0.4, lam=1e-4, mu=0.05)
     assert window.low < 60 < window.high
     assert window.high == pytest.approx(250.1, abs=0.1)
-
-
-@given(
-    lam=st.floats(1e-4, 1e-2),
-    mu=st.floats(0.02, 0.5),
-    where=st.floats(0.1, 0.9),
-    k=st.integers(2, 4),
-    amplification=st.floats(2.0, 100.0),
-)
-@settings(max_examples=15, deadline=None)
-def test_inside_the_window_the_model_leaves_and_comes_back(lam, mu, where, k, amplification):
-    u0 = 1e-7
-    window = reversal_window(perturbation=u0, threshold=amplification * u0, lam=lam, mu=mu, mechanisms=k)
-    if not window.low < window.high:
-        return
-    n = window.low * (window.high / window.low) ** where
-    odds = np.log1p(k * bump(SHAPES[k][0], u0))
-
-    def excess(_c, p):
-        return np.log(np.abs(p - 1 / k).max() / (amplification * u0))
-
-    peak = run(odds, until=excess, t=1e6, diversity=n, lam=lam, mu=mu)
-    assert np.abs(peak.p - 1 / k).max() >= 0.999 * amplification * u0
-    end = run(odds, t=3e3 / (lam + mu), diversity=min(n, 0.9 * window.high), lam=lam, mu=mu)
-    assert effective_number(end.p) == pytest.approx(k, rel=1e-3)
-    below = run(odds, until=excess, t=1e6, diversity=0.98 * window.low, lam=lam, mu=mu)
-    assert np.abs(below.p - 1 / k).max() < amplification * u0
 
 
 def test_window_lies_above_the_limit_without_pressure_and_can_be_empty():

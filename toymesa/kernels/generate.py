@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary, ref
 
 import sympy as sp
 
@@ -39,18 +38,10 @@ class CompiledModel:
     algebraic: positions of the algebraic states.
     """
 
-    equations: ref[Model]
+    model: Model
     n: int
     algebraic: tuple[int, ...]
     observe_names: tuple[str, ...]
-
-    @property
-    def model(self) -> Model:
-        """The model it was compiled from."""
-        model = self.equations()
-        if model is None:  # pragma: no cover - whoever holds this came from the model
-            raise ReferenceError("the model of this compiled code is gone")
-        return model
 
     @cached_property
     def field(self) -> Any:
@@ -63,21 +54,19 @@ class CompiledModel:
         return load_source(observe_source(self.model)).field
 
 
-_COMPILED: WeakKeyDictionary[Model, CompiledModel] = WeakKeyDictionary()
-
-
 def compile_model(model: Model) -> CompiledModel:
-    """The compiled form of a model; the code itself is shared by all models with the same equations."""
-    if model not in _COMPILED:
+    """The compiled form of a model, kept with it; the code itself is shared by all models with the same equations."""
+    found: CompiledModel | None = model.__dict__.get("_compiled")
+    if found is None:
         positions = {s: i for i, s in enumerate(model.states)}
-        # the value must not hold the model, or the key would never die
-        _COMPILED[model] = CompiledModel(
-            equations=ref(model),
+        found = CompiledModel(
+            model=model,
             n=len(model.states),
             algebraic=tuple(positions[s] for s in model.algebraic),
             observe_names=tuple(name for name, _ in observed(model)),
         )
-    return _COMPILED[model]
+        object.__setattr__(model, "_compiled", found)  # a cache, not a field: the model itself stays as it was
+    return found
 
 
 def observed(model: Model) -> list[tuple[str, sp.Expr]]:

@@ -104,6 +104,8 @@ def nested_source(
     outside = dict(names) | {s: f"y[{i}]" for i, s in enumerate(run.rates)}
     reads = [f"    x{i} = x[{i}]" for i in range(n)] + [f"    p{i} = p[{i}]" for i in range(k)]
     begin, values = statements([run.time, *run.start.values()], ScalarPrinter, names)
+    # numba cannot keep functions on disk that hold another one as a value
+    options = options.removesuffix(", cache=True")
     lines += ["", "", decorator.format(options=options), "def rates(what, t, x, p, out):"]
     lines += reads + [f"    {line}" for line in begin]
     lines += [f"    px = np.empty({n + k})", f"    px[:{k}] = p", f"    px[{k}:] = x", f"    y = np.empty({q})"]

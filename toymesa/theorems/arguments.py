@@ -34,7 +34,7 @@ def real(
         got = array[~inside].flat[0] if array.ndim else array[()]
         left = "(" if low_open or low == -np.inf else "["
         right = ")" if high_open or high == np.inf else "]"
-        raise DomainError(f"{name} must lie in {left}{low:g}, {high:g}{right}; got {got!r:}".replace("np.float64", ""))
+        raise DomainError(f"{name} must lie in {left}{low:g}, {high:g}{right}; got {float(got):g}")
     return array
 
 

@@ -9,7 +9,7 @@ stop.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -177,7 +177,7 @@ def _peak(n: float, lam: float, mu: float, k: float, eta: float) -> float:
 
     end = 40.0 / fast + 60.0 / (lam + brake)
     run = solve_ivp(field, (0.0, end), [0.0, 0.0], method="LSODA", rtol=1e-10, atol=1e-12, events=turning)
-    turned = [] if run.y_events is None else run.y_events[0]
+    turned: Any = [] if run.y_events is None else run.y_events[0]
     return max(float(run.y[0].max()), *(float(y[0]) for y in turned), 0.0)
 
 
