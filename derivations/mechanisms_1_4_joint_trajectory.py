@@ -27,7 +27,7 @@ at the start, delta p grows by the factor
 
 Derivation. The first statement is read off the model's flow, the second off its Jacobian, for K = 2, 3 and 4. The
 solutions are then checked by substitution, with the special functions as symbols whose derivatives are the known
-recurrences (DLMF 10.29.2 for I and K, 13.3.16, 13.3.18, 13.3.23 and 13.3.25 for M and U, in the combinations used).
+recurrences (DLMF 10.29.2 for I and K, the differentiation formulas of DLMF 13.3(ii) for M and U).
 """
 
 from __future__ import annotations
@@ -157,11 +157,13 @@ HALF = {  # Bessel functions of order -1/2 and 1/2
     "K": sp.sqrt(sp.pi / (2 * Z)) * sp.exp(-Z),
 }
 
-# in general: x y' = ... for y = delta p +- v
-GAMMA, BETA, MEAN, D, R = sp.symbols("gamma beta M D R", positive=True)
+# in general: a' = ALPHA^2 = R + gamma and R - gamma = DELTA^2 make R^2 = gamma^2 + D^2 rational
+ALPHA, BETA, MEAN = sp.symbols("alpha beta M", positive=True)
+DELTA = sp.Symbol("delta", real=True)
+R, GAMMA, D = (ALPHA**2 + DELTA**2) / 2, (ALPHA**2 - DELTA**2) / 2, ALPHA * DELTA
 M0, M1, U0, U1, POWER = sp.symbols("M_0 M_1 U_0 U_1 W", positive=True)  # at a', a'+1; W = x^(M+R) e^(-beta x)
 M0_1, M1_1, U0_1, U1_1 = sp.symbols("M_0_1 M_1_1 U_0_1 U_1_1", positive=True)  # the same at x = 1
-AA, BB, ZZ = R + GAMMA, 1 + 2 * R, 2 * BETA * X
+AA, BB, ZZ = ALPHA**2, 1 + 2 * R, 2 * BETA * X
 KUMMER = {  # x d/dx
     POWER: (MEAN + R - BETA * X) * POWER,
     M0: AA * (M1 - M0),
@@ -171,18 +173,86 @@ KUMMER = {  # x d/dx
 }
 FIRST = (POWER * D * M0, POWER * AA * M1)
 SECOND = (POWER * U0, -POWER * D * U1)
-RADIUS = {GAMMA: sp.sqrt((R - D) * (R + D))}  # R^2 = gamma^2 + D^2
+WRONSKIAN = D**2 * M0_1 * U1_1 + AA * M1_1 * U0_1
+WEIGHTS = ((U0_1 + D * U1_1) / WRONSKIAN, (AA * M1_1 - D * M0_1) / WRONSKIAN)
+AT_ONE = {POWER: 1, M0: M0_1, M1: M1_1, U0: U0_1, U1: U1_1}
 
 
-def exact(expr: sp.Expr) -> sp.Expr:
-    """With gamma^2 = R^2 - D^2 put in, and gamma left only to the first power."""
-    gamma_squared = sp.Symbol("gamma", positive=True) ** 2
-    return sp.rem(sp.expand(expr), sp.expand(gamma_squared - R**2 + D**2), GAMMA)
+def system(plus: sp.Expr, minus: sp.Expr) -> sp.Matrix:
+    """x dy/dx for y = delta p +- v."""
+    return sp.Matrix([(MEAN - GAMMA - BETA * X) * plus + D * minus, (MEAN + GAMMA + BETA * X) * minus + D * plus])
 
 
-def general(pair: tuple[sp.Expr, sp.Expr]) -> sp.Matrix:
-    """What must vanish: x y_+' - (M - gamma - beta x) y_+ - D y_-, and the mirror image."""
-    plus, minus = pair
-    one = along(plus, KUMMER) - (MEAN - GAMMA - BETA * X) * plus - D * minus
-    two = along(minus, KUMMER) - (MEAN + GAMMA + BETA * X) * minus - D * plus
-    return sp.Matrix([one, two])
+PLUS, MINUS = (WEIGHTS[0] * f + WEIGHTS[1] * s for f, s in zip(FIRST, SECOND, strict=True))
+GROWTH = POWER / (2 * WRONSKIAN) * ((U0_1 + D * U1_1) * (D * M0 + AA * M1) + (AA * M1_1 - D * M0_1) * (U0 - D * U1))
+DP, V, G_RATE, B_RATE, MEAN_RATE, HALF_RATE = sp.symbols("dp v gamma_ beta_ mean_ half_", real=True)
+NAMED = {
+    G_RATE: REST * KAPPA / A,
+    B_RATE: (1 - REST) * KAPPA / A,
+    MEAN_RATE: (M_RATE + LAM) / (2 * A),
+    HALF_RATE: (M_RATE - LAM) / (2 * A),
+}
+
+
+def in_x(sign: int) -> tuple[sp.Expr, sp.Expr]:
+    """x d/dx of delta p +- v from the equations in time, and from the system in x."""
+    rates = (KAPPA * ERROR * V - M_RATE * DP, KAPPA * ERROR * DP - LAM * V)
+    swing = MEAN_RATE - sign * (G_RATE + B_RATE * X)
+    return -(rates[0] + sign * rates[1]) / A, (swing * (DP + sign * V) + HALF_RATE * (DP - sign * V)).subs(NAMED)
+
+
+CLAIMS = (
+    *(claim for k in (2, 3, 4) for claim in on_the_model(k)),
+    _claim("internal_time", "the derivative of s(t) is g", along(INTERNAL, CLOCK), ERROR),
+    _claim(
+        "line_reliance",
+        "on the line lam = eta_p mu: e^(-lam t) cosh(kappa s) solves the equation of the reliances",
+        along(P_LINE, LINE),
+        KAPPA * ERROR * V_LINE - LAM * P_LINE,
+    ),
+    _claim(
+        "line_content",
+        "on the line lam = eta_p mu: e^(-lam t) sinh(kappa s) solves that of the contents; lam = mu = 0 is on it",
+        along(V_LINE, LINE),
+        KAPPA * ERROR * P_LINE - LAM * V_LINE,
+    ),
+    _claim(
+        "pressure_reliance",
+        "lam = 0: the Bessel combination solves the equation of the reliances",
+        -X / K * along(P_BESSEL, BESSEL),
+        KAPPA * X * V_BESSEL - M_RATE * P_BESSEL,
+    ),
+    _claim(
+        "pressure_content",
+        "lam = 0: and that of the contents, which are 0 at x = 1",
+        -X / K * along(V_BESSEL, BESSEL),
+        KAPPA * X * P_BESSEL,
+    ),
+    _claim(
+        "pressure_start",
+        "x (I_{nu-1} K_nu + K_{nu-1} I_nu) is constant (and 1/k by its limit at 0, DLMF 10.28.2): the factor starts at 1",
+        along(X * (I0 * K1 + K0 * I1), BESSEL),
+        sp.S(0),
+    ),
+    _claim(
+        "pressure_to_none",
+        "mu = 0, nu = 1/2: the Bessel combination is cosh(k - k x), here with z = k x and k = z + y",
+        (sp.sqrt(Z * (Z + Y)) * (HALF["I0"] * HALF["K"].subs(Z, Z + Y) + HALF["K"] * HALF["I1"].subs(Z, Z + Y))),
+        sp.cosh(Y),
+    ),
+    *(
+        _claim(f"in_x_{name}", "the two equations in x = e^(-at)", *in_x(sign))
+        for name, sign in (("plus", 1), ("minus", -1))
+    ),
+    *(
+        _claim(
+            f"confluent_{name}",
+            f"the solution with {function} functions solves the system",
+            sp.Matrix([along(y, {**KUMMER, X: X}) for y in pair]),
+            system(*pair),
+        )
+        for name, function, pair in (("first", "Kummer's", FIRST), ("second", "Tricomi's", SECOND))
+    ),
+    _claim("confluent_start", "at x = 1 both combinations are 1", sp.Matrix([PLUS, MINUS]).subs(AT_ONE), sp.ones(2, 1)),
+    _claim("confluent_growth", "half their sum is the growth factor", (PLUS + MINUS) / 2, GROWTH),
+)
