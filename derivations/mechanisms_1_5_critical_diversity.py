@@ -41,6 +41,7 @@ import sympy as sp
 from toymesa.models.mechanisms import mechanisms
 from toymesa.symbolic.claims import Claim
 from toymesa.symbolic.flows import with_momentum, with_steps
+from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.model import Model
 
 NAMES = ("a", "b", "d", "e")
@@ -107,7 +108,9 @@ def at_rest(model: Model, f: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
 def jacobian(model: Model, f: sp.Expr) -> sp.Matrix:
     """The model's Jacobian at the joint point, without logarithms."""
     put = at_rest(model, f)
-    return model.jacobian().applyfunc(lambda e: sp.expand_log(e.subs(put).rewrite(sp.log), force=True))
+    odds = [s for s in put if s.name.startswith("logit_")]
+    total = {LogSumExp(*odds, 0): sp.log(len(odds) + 1)}
+    return model.jacobian().applyfunc(lambda e: e.xreplace(total).xreplace(put))
 
 
 def moved(k: int) -> tuple[sp.Matrix, sp.Matrix]:
@@ -135,14 +138,12 @@ def kernel(k: int) -> sp.Matrix:
 def other_optimizers() -> list[tuple[sp.Matrix, sp.Matrix]]:
     """Jacobians of heavy ball and of descent by steps, from the models and from the Jacobian J of the flow (K = 2)."""
     flow = mechanisms(NAMES[:2])
-    own, put = jacobian(flow, sp.S(1)), at_rest(flow, sp.S(1))
+    own = jacobian(flow, sp.S(1))
     heavy = with_momentum(flow, FRICTION, params={FRICTION: 1.0})
     steps = with_steps(flow, STEP, params={STEP: 0.1})
     one, zero = sp.eye(3), sp.zeros(3)
-    put |= {s: sp.S(0) for s in heavy.states if s.name.startswith("v_")}
-    doubled = heavy.jacobian().applyfunc(lambda e: sp.expand_log(e.subs(put).rewrite(sp.log), force=True))
     blocks = sp.Matrix([[zero, one], [own, -FRICTION * one]])
-    return [(doubled, blocks), (jacobian(steps, sp.S(1)), one + STEP * own)]
+    return [(jacobian(heavy, sp.S(1)), blocks), (jacobian(steps, sp.S(1)), one + STEP * own)]
 
 
 ANY = sp.Matrix(2, 2, sp.symbols("j_11 j_12 j_21 j_22", real=True))
