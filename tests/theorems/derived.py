@@ -9,8 +9,8 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from toymesa.check import derivations_directory
 from toymesa.check import _load as load
+from toymesa.check import derivations_directory
 
 
 @cache

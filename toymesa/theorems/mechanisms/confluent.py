@@ -103,7 +103,8 @@ def _settled(early: _Entries, passed: arb, gamma: arb, feed: arb, mean: arb, hal
 def _second(z: arb, a: arb, b: arb) -> arb:
     """Tricomi's U(a, b, z) for z > 0; for small z and large b by the leading part of its expansion at z = 0.
 
-    That part, Gamma(b-1)/Gamma(a) z^(1-b) times a polynomial, leaves out a relative z^(b-1) (DLMF 13.2.42, and 13.2.9 for integer b).
+    That part, Gamma(b-1)/Gamma(a) z^(1-b) times a polynomial, leaves out a relative z^(b-1) (DLMF 13.2.42; for integer
+    b 13.2.9).
     """
     if not float(-z.log()) * (float(b) - 2.0) > 3.0 * ctx.prec:
         return z.hypgeom_u(a, b)
