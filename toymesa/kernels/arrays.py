@@ -57,10 +57,7 @@ def array_function(args: Sequence[sp.Symbol], exprs: Any) -> Callable[..., Any]:
     function = _compiled(tuple(args), wanted)
 
     def evaluate(*values: Any) -> Any:
-        arrays = [np.asarray(v, dtype=np.float64) for v in values]
-        shape = np.broadcast_shapes(*(a.shape for a in arrays)) if arrays else ()
-        with np.errstate(all="ignore"):
-            out = tuple(np.array(np.broadcast_to(r, shape), dtype=np.float64) for r in function(*arrays))
+        out = tuple(_broadcast(function, values, np.float64))
         return out[0] if single else out
 
     return evaluate
@@ -70,10 +67,12 @@ def relation_function(args: Sequence[sp.Symbol], relations: Sequence[Any]) -> Ca
     """Which of some conditions hold, for arrays of arguments: one boolean array a condition. ``Eq`` is exact equality."""
     function = _compiled(tuple(args), tuple(relations))
 
-    def evaluate(*values: Any) -> list[NDArray[np.bool_]]:
-        arrays = [np.asarray(v, dtype=np.float64) for v in values]
-        shape = np.broadcast_shapes(*(a.shape for a in arrays)) if arrays else ()
-        with np.errstate(all="ignore"):
-            return [np.array(np.broadcast_to(r, shape), dtype=bool) for r in function(*arrays)]
+    return lambda *values: _broadcast(function, values, np.bool_)
 
-    return evaluate
+
+def _broadcast(function: Callable[..., tuple[Any, ...]], values: Sequence[Any], kind: type[Any]) -> list[Any]:
+    """Every result as an array of the shape that the arguments broadcast to, without warnings."""
+    arrays = [np.asarray(v, dtype=np.float64) for v in values]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    with np.errstate(all="ignore"):
+        return [np.array(np.broadcast_to(r, shape), dtype=kind) for r in function(*arrays)]

@@ -49,6 +49,10 @@ class Controls:
     fixed: bool = False
     steady: bool = False
 
+    def absolute(self, n: int) -> Array:
+        """atol as one number a state."""
+        return np.array(np.broadcast_to(np.asarray(self.atol, dtype=np.float64), n), order="C")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -96,7 +100,7 @@ def run_batch(
 
     def work(block: range) -> int:
         for i in block:
-            status[i] = run(compiled, field, t0, times, starts[i], params[i], controls, states[i], report[i])
+            status[i], _ = run(compiled, field, t0, times, starts[i], params[i], controls, states[i], report[i])
         return len(block)
 
     workers = min(threads or os.cpu_count() or 1, len(blocks))
@@ -118,41 +122,31 @@ def _flow_row(
     c: Controls,
     out: Array,
     report: Array,
-) -> int:
-    none = np.empty((0, 2))
-    return int(
-        integrate(
-            field, METHODS[c.method], t0, times, start, p, c.rtol, _atol(c, compiled.n), c.first_step, c.max_step,
-            c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, -1, none,
-            np.empty((0, POWERS, compiled.n)),
-        )
+    capacity: int = 0,
+) -> tuple[int, Record]:
+    """Integrate one trajectory into ``out`` and ``report``, recording its first ``capacity`` steps."""
+    n = compiled.n
+    steps = Record(np.zeros((capacity, 2)), np.zeros((capacity, POWERS, n)))
+    algebraic = np.asarray(compiled.algebraic, dtype=np.int64)
+    status = integrate(
+        field, METHODS[c.method], t0, times, start, p, c.rtol, c.absolute(n), c.first_step, c.max_step, c.max_steps, c.fixed,
+        c.steady, algebraic, out, report, steps.segments, steps.coefficients,
     )  # fmt: skip
-
-
-def _atol(c: Controls, n: int) -> Array:
-    return np.array(np.broadcast_to(np.asarray(c.atol, dtype=np.float64), n), order="C")
+    return int(status), steps
 
 
 def record(
     compiled: CompiledModel, times: Array, start: Array, params: Array, controls: Controls, *, t0: float = 0.0
 ) -> tuple[Array, int, Array, Record]:
     """One trajectory with every accepted step: states at ``times``, status, report, and the steps."""
-    parts: list[tuple[Array, Array]] = []
-    capacity, skip = 256, 0
+    capacity = 256
     while True:
         out = np.full((1 if controls.steady else times.size, compiled.n), np.nan)
         report = np.zeros(REPORT)
-        segments = np.zeros((capacity, 2))
-        coefficients = np.zeros((capacity, POWERS, compiled.n))
-        status = integrate(
-            compiled.field, METHODS[controls.method], t0, times, start, params, controls.rtol,
-            _atol(controls, compiled.n), controls.first_step, controls.max_step, controls.max_steps, controls.fixed,
-            controls.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, skip, segments, coefficients,
-        )  # fmt: skip
+        status, steps = _flow_row(compiled, compiled.field, t0, times, start, params, controls, out, report, capacity)
         accepted = int(report[2:5].sum())
         if accepted <= capacity:
-            parts.append((segments[:accepted], coefficients[:accepted]))
-            return out, int(status), report, Record(*parts[-1])
+            return out, status, report, Record(steps.segments[:accepted], steps.coefficients[:accepted])
         capacity = accepted  # deterministic: the second run makes the same steps
 
 
@@ -162,10 +156,15 @@ def interpolate(steps: Record, times: Array) -> Array:
     backward = steps.segments[0, 1] < 0
     index = np.searchsorted(-ends if backward else ends, -times if backward else times)
     index = np.clip(index, 0, ends.size - 1)
-    theta = (times - steps.segments[index, 0]) / steps.segments[index, 1]
-    value = steps.coefficients[index, POWERS - 1]
-    for k in range(POWERS - 2, -1, -1):
-        value = value * theta[:, None] + steps.coefficients[index, k]
+    return evaluate(steps.coefficients[index], (times - steps.segments[index, 0]) / steps.segments[index, 1])
+
+
+def evaluate(coefficients: Array, theta: Array) -> Array:
+    """Interpolants (step, power, state) at theta: (step,) gives (step, state), (step, node) gives (step, node, state)."""
+    spread = coefficients[(slice(None), slice(None), *[None] * (theta.ndim - 1))]
+    value = np.zeros_like(spread[:, 0])
+    for k in range(POWERS - 1, -1, -1):
+        value = value * theta[..., None] + spread[:, k]
     return value
 
 
@@ -224,8 +223,8 @@ def _map_row(
     c: Controls,
     out: Array,
     report: Array,
-) -> int:
-    return int(iterate(field, times, start, p, c.rtol, _atol(c, compiled.n), c.steady, out, report))
+) -> tuple[int, None]:
+    return int(iterate(field, times, start, p, c.rtol, c.absolute(compiled.n), c.steady, out, report)), None
 
 
 @nb.njit(

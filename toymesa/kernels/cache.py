@@ -15,7 +15,7 @@ import stat
 import sys
 import tempfile
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
@@ -52,18 +52,20 @@ def cache_directory() -> Path:
     return _chosen(wanted)
 
 
+def installed(package: str) -> str:
+    """The version of an installed package, "source" for a tree that is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "source"
+
+
 @cache
 def _environment() -> str:
     """Everything that makes compiled code unusable elsewhere."""
     import llvmlite.binding as llvm
 
     packages = ("toymesa", "numba", "llvmlite", "numpy")
-
-    def installed(package: str) -> str:
-        try:
-            return version(package)
-        except ModuleNotFoundError:  # running from a source tree that is not installed
-            return "source"
 
     parts = [platform.python_version(), llvm.get_host_cpu_name(), *(f"{p}={installed(p)}" for p in packages)]
     return ";".join(parts)
@@ -94,7 +96,7 @@ def load_source(source: str) -> ModuleType:
         # The one place that executes generated source: it was printed by kernels.printer from a SymPy tree, with
         # positional names only, and carries no text of a user's.
         spec.loader.exec_module(module)
-    except Exception as error:
+    except Exception as error:  # whatever a damaged cache entry raises when numba unpickles it
         del sys.modules[name]
         _LOG.warning("compiled code for %s could not be loaded (%s); compiling again", name, error)
         forget(name)

@@ -129,8 +129,7 @@ _signature = nb.int64(
     nb.int64[::1],  # positions of algebraic states
     nb.float64[:, ::1],  # out: states at output times
     nb.float64[::1],  # out: report
-    nb.int64,  # segments to record from this step on, -1 for none
-    nb.float64[:, ::1],  # out: (t, h) of recorded segments
+    nb.float64[:, ::1],  # out: (t, h) of the first accepted steps, as many as it has rows
     nb.float64[:, :, ::1],  # out: their interpolants
 )
 
@@ -138,12 +137,12 @@ _signature = nb.int64(
 @nb.njit(_signature, **_OPTIONS)
 def integrate(
     field, method, t0, times, start, p, rtol, atol, h_first, h_max, max_steps, fixed, steady, algebraic, out, report,
-    skip, segments, coefficients,
+    segments, coefficients,
 ):  # fmt: skip
     """Integrate one trajectory; returns its status. Arrays that only hold results are filled in place.
 
-    Recording: accepted steps number ``skip`` onward fill ``segments`` until it is full; the rest is not recorded, and
-    the number of accepted steps in the report says how many there were.
+    Recording: accepted steps fill ``segments`` until it is full; the rest is not recorded, and the number of accepted
+    steps in the report says how many there were.
     """
     n, count = start.size, times.size
     out[:, :] = math.nan
@@ -203,24 +202,24 @@ def integrate(
             report[5] += 1.0
             h = abs(step) * (max(0.2, 0.9 * error ** (-1.0 / (8.0 if active == DOP853 else 5.0))) if good else 0.2)
             rejected_before = True
-            field(0, t, x, p, rate)
+            rate[:] = K[0]  # the trial step overwrote the rate at its start
             continue
         if fixed and not good:
             return NONFINITE
         t_new = t_end if last else t + step
         # stiffness, seen before the interpolant overwrites the stage it needs
-        rho = explicit_stiffness(active == DOP853, K, new, stage) if active != RODAS5P else 0.0
+        rho = explicit_stiffness(active == DOP853, K, new, stage) if automatic and active != RODAS5P else 0.0
         wanted = reached < count and not steady and (times[reached] - t_new) * sign <= 0.0
-        recording = skip >= 0 and skip <= accepted < skip + segments.shape[0]
+        recording = accepted < segments.shape[0]
         if wanted or recording:
             if active == RODAS5P:
                 rosenbrock_dense(x, new, U, dense)
             else:
                 explicit_dense(field, active == DOP853, t, step, x, new, p, K, stage, rate, dense)
         if recording:
-            segments[accepted - skip, 0] = t
-            segments[accepted - skip, 1] = step
-            coefficients[accepted - skip, :, :] = dense
+            segments[accepted, 0] = t
+            segments[accepted, 1] = step
+            coefficients[accepted, :, :] = dense
         if not project(field, t_new, new, p, algebraic, residual, flat):
             return SINGULAR
         while not steady and reached < count and (times[reached] - t_new) * sign <= 0.0:

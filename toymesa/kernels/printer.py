@@ -15,36 +15,10 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.str import StrPrinter
 
 from toymesa.errors import ModelError
+from toymesa.symbolic.functions import UNARY
 
 # SymPy name -> function of the math module
-_SCALAR = {
-    **dict.fromkeys(
-        [
-            "exp",
-            "log",
-            "sin",
-            "cos",
-            "tan",
-            "asin",
-            "acos",
-            "atan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "asinh",
-            "acosh",
-            "atanh",
-            "erf",
-            "erfc",
-            "gamma",
-        ],
-        "",
-    ),
-    "loggamma": "lgamma",
-    "expm1": "expm1",
-    "log1p": "log1p",
-    "atan2": "atan2",
-}
+_SCALAR = {n: n for n in (*UNARY, "expm1", "log1p", "atan2")} | {"loggamma": "lgamma"}
 # SymPy name -> numpy or scipy.special function
 _ARRAY = {
     **{f: f"np.{f}" for f in ["exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p"]},
@@ -58,7 +32,6 @@ _ARRAY = {
     "besselk": "special.kv",
     "besselj": "special.jv",
     "bessely": "special.yv",
-    "uppergamma": "",
     "LambertW": "lambertw",
     "Chi": "chi",
     "Shi": "shi",
@@ -174,7 +147,7 @@ class _Printer(StrPrinter):
 class ScalarPrinter(_Printer):
     """Source for one point at a time, on functions of the math module."""
 
-    functions: ClassVar[Mapping[str, str]] = {k: v or k for k, v in _SCALAR.items()}
+    functions: ClassVar[Mapping[str, str]] = _SCALAR
 
     def _print_Abs(self, expr: Any) -> str:
         return f"abs({self._print(expr.args[0])})"
@@ -224,7 +197,7 @@ class ScalarPrinter(_Printer):
 class ArrayPrinter(_Printer):
     """Source for whole arrays, on numpy and scipy.special."""
 
-    functions: ClassVar[Mapping[str, str]] = {k: v for k, v in _ARRAY.items() if v}
+    functions: ClassVar[Mapping[str, str]] = _ARRAY
     sqrt = "np.sqrt"
 
     def _print_Abs(self, expr: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -105,10 +104,10 @@ def _symmetric_map(asked: Settings, table: xr.Dataset) -> xr.Dataset:
 
 
 class _Steps:
-    """Progress by stage: a bar only where the whole takes longer than two seconds."""
+    """Progress by stage."""
 
     def __init__(self, progress: bool | Callable[[int, int], None], total: int) -> None:
-        self.progress, self.total, self.done, self.begun = progress, total, 0, time.monotonic()
+        self.progress, self.total, self.done = progress, total, 0
         self.bar: Any = None
 
     def __call__(self, label: str) -> None:

@@ -127,11 +127,13 @@ def _along(model: Model, times: Any, params: Any, start: Any, rtol: float, atol:
         series = read(invariant.conditions)[..., names[f"invariant:{n}"]]
         drift = np.abs(series - series[:, :1]).max() / (_UNITS * (atol + rtol * max(1.0, np.abs(series).max())))
         rows.append(_row(f"invariant {n}", float(drift) if np.isfinite(drift) else float("inf")))
-    if model.potential is not None and not model.discrete:
-        series = read(())[..., names["potential"]]
+    falls = model.potential is not None and not model.discrete
+    plain: Any = read(()) if falls or model.requires else None
+    if falls:
+        series = plain[..., names["potential"]]
         rise = np.diff(series, axis=1).max() / (_UNITS * (atol + rtol * max(1.0, np.abs(series).max())))
         rows.append(_row("potential never rises", max(float(rise), 0.0) if np.isfinite(rise) else float("inf")))
     for n in model.requires:
-        lowest = float(read(())[..., names[f"requires:{n}"]].min())
+        lowest = float(plain[..., names[f"requires:{n}"]].min())
         rows.append(_row(f"{n} stays positive", 0.0 if lowest > 0 else float("inf")))
     return rows

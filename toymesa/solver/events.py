@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.kernels.arrays import array_function
-from toymesa.kernels.batch import Record, interpolate
+from toymesa.kernels.batch import Record, evaluate, interpolate
 from toymesa.symbolic.model import TIME, Model
 from toymesa.symbolic.parse import parse
 
@@ -89,7 +89,7 @@ def crossings(event: Event, steps: Record, params: Array) -> Array:
         return event.function(*states.T, *params, times)
 
     t, h = steps.segments[:, 0], steps.segments[:, 1]
-    inside = interpolate_all(steps, t[:, None] + h[:, None] * _NODES)
+    inside = evaluate(steps.coefficients, np.broadcast_to(_NODES, (t.size, _NODES.size)))
     samples = event.function(*np.moveaxis(inside, -1, 0), *params, t[:, None] + h[:, None] * _NODES)
     coefficients = np.einsum("ij,kj->ki", _FIT, samples)  # NaN stays in its own step
     size = np.abs(coefficients).sum(axis=1)
@@ -99,15 +99,6 @@ def crossings(event: Event, steps: Record, params: Array) -> Array:
     for i in np.flatnonzero(near & np.isfinite(size)):
         found += _roots(value, float(t[i]), float(h[i]), coefficients[i] if not rough[i] else None, 0)
     return _kept(found, value, event, float(np.sign(h[0])), float(t[0]))
-
-
-def interpolate_all(steps: Record, times: Array) -> Array:
-    """States (step, node, state) at nodes inside each step."""
-    theta = (times - steps.segments[:, :1]) / steps.segments[:, 1:]
-    value = np.zeros((*times.shape, steps.coefficients.shape[2]))
-    for k in range(steps.coefficients.shape[1] - 1, -1, -1):
-        value = value * theta[..., None] + steps.coefficients[:, None, k]
-    return value
 
 
 def _roots(value: Callable[[Array], Array], t: float, h: float, series: Array | None, depth: int) -> list[float]:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import sympy as sp
 from numpy.typing import NDArray
 
 from toymesa.errors import DomainError, SolveError
@@ -93,8 +92,3 @@ def _internal(rate: object, times: Array) -> Array:
         raise SolveError("the internal rate has no root within reach: training does not converge", status="not_steady")
     dial = clock(rate, end)  # type: ignore[arg-type]
     return np.asarray(end - dial.left(times))
-
-
-def conditions_text(form: ClosedForm | InternalTimeForm) -> str:
-    """The conditions of a closed form, for people."""
-    return " and ".join(sp.sstr(c) for c in form.conditions) or "always"

@@ -163,9 +163,6 @@ def _longest(h: Callable[[Array], Array], end: float) -> float:
 
 def _over_u(series: Array, slope: float, u: Array, scale: float) -> Array:
     """(h(u) - h(0))/u from the interpolant of h, by exact division of the polynomial: no cancellation at small u."""
-    power = chebyshev.cheb2poly(np.append(series[:1] - slope, series[1:])) if series.size < 2 else None
-    if power is not None:  # pragma: no cover - a constant h
-        return np.zeros_like(u)
     # T_k(x) - T_k(-1) over x + 1: the quotient of Chebyshev series
     shifted = series.copy()
     shifted[0] -= slope

@@ -8,7 +8,6 @@ import sys
 import time as clock
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from toymesa.errors import ArgumentError, DomainError, SolveError, did_you_mean
-from toymesa.kernels.batch import METHODS, Controls, observe_batch, record, run_batch
+from toymesa.kernels.batch import METHODS, Controls, interpolate, observe_batch, record, run_batch
+from toymesa.kernels.cache import installed
 from toymesa.kernels.generate import compile_model
 from toymesa.solver import exact
 from toymesa.solver.events import Event, crossings, events_of
@@ -150,7 +150,7 @@ def _numerical(
                     h.append((np.empty(0), np.empty((0, compiled.n))))
                 continue
             out, code, report, taken = record(compiled, times, batch.starts[row], batch.params[row], controls)
-            ended = _locate(watched, taken, batch.params[row], hits, float(report[0]))
+            ended = _locate(watched, taken, batch.params[row], hits)
             if ended is not None:
                 after = np.abs(times) > abs(ended)
                 if not controls.steady:
@@ -182,11 +182,9 @@ def _numerical(
 
 
 def _locate(
-    watched: tuple[Event, ...], taken: Any, params: Array, hits: list[list[tuple[Array, Array]]], reached: float
+    watched: tuple[Event, ...], taken: Any, params: Array, hits: list[list[tuple[Array, Array]]]
 ) -> float | None:
     """All crossings of all events, cut at the first terminal one; returns its time, or None."""
-    from toymesa.kernels.batch import interpolate
-
     times = [crossings(e, taken, params) for e in watched]
     ends = [x[0] for e, x in zip(watched, times, strict=True) if e.terminal and x.size]
     end = min(ends, key=abs) if ends else None
@@ -258,12 +256,6 @@ def _meaning(model: Model, name: str) -> dict[str, str]:
 
 @cache
 def _versions() -> str:
-    def installed(package: str) -> str:
-        try:
-            return version(package)
-        except PackageNotFoundError:  # a source tree that is not installed
-            return "source"
-
     packages = ("toymesa", "numpy", "scipy", "sympy", "numba", "xarray")
     return json.dumps({p: installed(p) for p in packages}, sort_keys=True)
 

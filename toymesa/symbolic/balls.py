@@ -12,11 +12,10 @@ import flint
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from toymesa.symbolic.functions import LogSumExp
+from toymesa.symbolic.functions import UNARY, LogSumExp
 from toymesa.symbolic.parts import Domain
 
-_METHODS = "exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc gamma"
-_UNARY: dict[str, Callable[[Any], Any]] = {name: methodcaller(name) for name in _METHODS.split(" ")}
+_UNARY: dict[str, Callable[[Any], Any]] = {name: methodcaller(name) for name in UNARY}
 _UNARY |= {
     "loggamma": lambda x: x.lgamma(),
     "Abs": abs,

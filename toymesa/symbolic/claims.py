@@ -135,7 +135,7 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
             raise DomainError(f"{name} must be a whole number of at least {low}; got {number!r}")
     begun = time.monotonic()
     where, conditions = _substitutions(claim)
-    parts = [(label, _put(e, where)) for label, e in _residuals(claim)]
+    parts = [(label, e.subs(where)) for label, e in _residuals(claim)]
     symbols = sorted(
         {s for _, e in parts for s in e.free_symbols} | {s for c in conditions for s in c.free_symbols}, key=str
     )
@@ -198,10 +198,6 @@ def _substitutions(claim: Claim) -> tuple[dict[sp.Symbol, sp.Expr], list[Boolean
         else:
             rest.append(c)
     return where, [c for c in (r.subs(where) for r in rest) if c != sp.true]
-
-
-def _put(expr: sp.Expr, where: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
-    return expr.subs(where) if where else expr
 
 
 def _domains(claim: Claim) -> dict[sp.Symbol, Domain]:

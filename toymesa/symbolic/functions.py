@@ -6,6 +6,12 @@ from typing import Any
 
 import sympy as sp
 
+# functions of one argument that have the same name in SymPy, the math module and ball arithmetic
+UNARY = (
+    *("exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
+    *("erf", "erfc", "gamma"),
+)
+
 
 class LogSumExp(sp.Function):
     """``ln(e^a + e^b + ...)`` that keeps its arguments apart, so that generated code can subtract the largest.

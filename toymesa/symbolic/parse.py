@@ -16,37 +16,13 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean
 
 from toymesa.errors import ExpressionError, did_you_mean
-from toymesa.symbolic.functions import LogSumExp
+from toymesa.symbolic.functions import UNARY, LogSumExp
 
 MAX_LENGTH, MAX_NODES, MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT = 4000, 600, 60, 40, 64
 
 # name -> function, fewest and most arguments
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    **{
-        n: (getattr(sp, n), 1, 1)
-        for n in [
-            "exp",
-            "sqrt",
-            "sin",
-            "cos",
-            "tan",
-            "asin",
-            "acos",
-            "atan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "asinh",
-            "acosh",
-            "atanh",
-            "erf",
-            "erfc",
-            "gamma",
-            "loggamma",
-            "LambertW",
-        ]
-    },
-    "log": (sp.log, 1, 1),
+    **{n: (getattr(sp, n), 1, 1) for n in (*UNARY, "sqrt", "loggamma", "LambertW")},
     "abs": (sp.Abs, 1, 1),
     "sign": (sp.sign, 1, 1),
     "Heaviside": (sp.Heaviside, 1, 1),

@@ -6,20 +6,13 @@ import sympy as sp
 
 from toymesa.symbolic.functions import LogSumExp
 
-_LARGEST = 1500  # operations beyond which the slower reductions are not tried
+_LARGEST = 300  # operations beyond which SymPy's simplify is not tried
 
 
 def is_zero(expr: sp.Expr) -> bool:
     """Whether SymPy reduces the expression to exactly zero, wherever it is defined. False means 'not shown'."""
-    if expr == 0:
-        return True
     expr = plain(expr)
-    for step in (sp.expand, _rational, _by_exponentials, _by_simplify):
-        if expr == 0:
-            return True
-        if step(expr) == 0:
-            return True
-    return False
+    return expr == 0 or any(step(expr) == 0 for step in (sp.expand, _rational, _by_exponentials, _by_simplify))
 
 
 def plain(expr: sp.Expr) -> sp.Expr:
@@ -40,7 +33,7 @@ def _by_exponentials(expr: sp.Expr) -> sp.Expr:
 
 
 def _by_simplify(expr: sp.Expr) -> sp.Expr:
-    return sp.simplify(expr) if expr.count_ops() < _LARGEST // 5 else expr
+    return sp.simplify(expr) if expr.count_ops() < _LARGEST else expr
 
 
 def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
