@@ -40,9 +40,9 @@ import sympy as sp
 
 from toymesa.models.mechanisms import mechanisms
 from toymesa.symbolic.claims import Claim
-from toymesa.symbolic.flows import with_momentum, with_steps
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.model import Model
+from toymesa.symbolic.optimizers import Descent, HeavyBall, with_optimizer
 
 NAMES = ("a", "b", "d", "e")
 N, ETA_P, LAM, MU = sp.symbols("diversity gate_rate lam mu", positive=True)
@@ -139,8 +139,8 @@ def other_optimizers() -> list[tuple[sp.Matrix, sp.Matrix]]:
     """Jacobians of heavy ball and of descent by steps, from the models and from the Jacobian J of the flow (K = 2)."""
     flow = mechanisms(NAMES[:2])
     own = jacobian(flow, sp.S(1))
-    heavy = with_momentum(flow, FRICTION, params={FRICTION: 1.0})
-    steps = with_steps(flow, STEP, params={STEP: 0.1})
+    heavy = with_optimizer(flow, HeavyBall(FRICTION), params={FRICTION: 1.0})
+    steps = with_optimizer(flow, Descent(STEP), params={STEP: 0.1})
     one, zero = sp.eye(3), sp.zeros(3)
     blocks = sp.Matrix([[zero, one], [own, -FRICTION * one]])
     return [(jacobian(heavy, sp.S(1)), blocks), (jacobian(steps, sp.S(1)), one + STEP * own)]

@@ -32,8 +32,11 @@ _WHERE: dict[str, str] = {
     "gradient_flow": "symbolic.flows",
     "heavy_ball": "symbolic.flows",
     "descent": "symbolic.flows",
-    "with_momentum": "symbolic.flows",
-    "with_steps": "symbolic.flows",
+    "HeavyBall": "symbolic.optimizers",
+    "Descent": "symbolic.optimizers",
+    "Preconditioned": "symbolic.optimizers",
+    "GradientNoise": "symbolic.optimizers",
+    "with_optimizer": "symbolic.optimizers",
     "bilevel": "symbolic.bilevel",
     "parse": "symbolic.parse",
     "load_model": "symbolic.files",
@@ -77,8 +80,6 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.symbolic.flows import descent as descent
     from toymesa.symbolic.flows import gradient_flow as gradient_flow
     from toymesa.symbolic.flows import heavy_ball as heavy_ball
-    from toymesa.symbolic.flows import with_momentum as with_momentum
-    from toymesa.symbolic.flows import with_steps as with_steps
     from toymesa.symbolic.functions import LogSumExp as LogSumExp
     from toymesa.symbolic.model import TIME as TIME
     from toymesa.symbolic.model import Chart as Chart
@@ -89,6 +90,11 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.symbolic.model import Model as Model
     from toymesa.symbolic.model import Parameter as Parameter
     from toymesa.symbolic.model import at_start as at_start
+    from toymesa.symbolic.optimizers import Descent as Descent
+    from toymesa.symbolic.optimizers import GradientNoise as GradientNoise
+    from toymesa.symbolic.optimizers import HeavyBall as HeavyBall
+    from toymesa.symbolic.optimizers import Preconditioned as Preconditioned
+    from toymesa.symbolic.optimizers import with_optimizer as with_optimizer
     from toymesa.symbolic.parse import parse as parse
 
 __all__ = ["__version__", *sorted(_WHERE), *_ROOMS]  # built from the table above

@@ -43,7 +43,7 @@ class CheckResult:
             for c in self.cross_checks
         ]
         verdicts = [c["verdict"] for c in self.claims]
-        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("PROVED", "UNDECIDED", "REFUTED"))
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("PROVED", "NUMERICAL", "UNDECIDED", "REFUTED"))
         passed = sum(bool(c["ok"]) for c in self.cross_checks)
         return "\n".join([*lines, f"claims: {counts}; cross-checks: {passed} of {len(self.cross_checks)} ok"])
 
@@ -85,7 +85,11 @@ def claims_about(model: str) -> tuple[Claim, ...]:
 
 
 def _subject(stem: str, claim: Claim) -> str:
-    return claim.model.name if claim.model is not None and claim.model.name in models.MODELS else stem.split("_1_")[0]
+    """The model a claim is about: its own, or the one that the derivation file is named after."""
+    if claim.model is not None and claim.model.name in models.MODELS:
+        return claim.model.name
+    named = [name for name in models.MODELS if stem.startswith(f"{name}_")]
+    return max(named, key=len, default=stem)
 
 
 def check(model: str | None = None, *, progress: bool | Callable[[int, int], None] = False) -> CheckResult:

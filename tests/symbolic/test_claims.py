@@ -40,14 +40,17 @@ FALSE = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+PROVABLE = [kind for kind in KINDS if kind != "numerical"]
+
+
+@pytest.mark.parametrize("kind", PROVABLE)
 def test_true_claims_are_proved(kind):
     verdict = tm.verify(TRUE[kind])
     assert verdict.outcome == "PROVED", verdict
     assert verdict
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PROVABLE)
 def test_false_claims_are_refuted_with_a_counterexample(kind):
     verdict = tm.verify(FALSE[kind])
     assert verdict.outcome == "REFUTED", verdict

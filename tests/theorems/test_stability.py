@@ -121,7 +121,7 @@ def test_momentum_solves_its_quadratic_and_keeps_the_sign(e, friction):
 @pytest.mark.parametrize("friction", [0.05, 1.0, 20.0])
 def test_momentum_leaves_the_threshold_where_it_is(friction):
     gamma = sp.Symbol("friction", positive=True)
-    heavy = tm.with_momentum(tm.models.mechanisms(("a", "b")), gamma, params={gamma: friction})
+    heavy = tm.with_optimizer(tm.models.mechanisms(("a", "b")), tm.HeavyBall(gamma), params={gamma: friction})
     matrix = sp.lambdify([*heavy.states, *heavy.params], heavy.jacobian().rewrite(sp.log), "numpy")
     lam, mu = 0.2, 0.3
     for side in (-1, 1):

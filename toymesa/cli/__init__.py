@@ -76,7 +76,7 @@ _SOLVE_SHAPE = (
     'JSON: {"time": [..], "states": {name: [..]}, "observables": {name: [..]}, "status": "ok", "method": ".."}'
 )
 _VERIFY_SHAPE = (
-    'JSON: {"claim", "kind", "verdict": "PROVED|REFUTED|UNDECIDED", "reason", "counterexample": {name: "p/q"} or null, '
+    'JSON: {"claim", "kind", "verdict": "PROVED|REFUTED|UNDECIDED|NUMERICAL", "reason", "counterexample": {name: "p/q"} or null, '
     '"residual", "points", "precision"}; exit code 1 if REFUTED'
 )
 

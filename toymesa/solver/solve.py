@@ -73,6 +73,8 @@ def solve(
     """
     if not isinstance(model, Model):
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
+    if model.noise is not None:
+        raise ArgumentError(f"model {model.name!r} has noise: its paths come from toymesa.simulate, not from solve")
     wanted = _method(method)
     relative, absolute = tolerances(rtol, atol, model.state_names)
     times = output_times(t, until=until, discrete=model.discrete)

@@ -24,6 +24,7 @@ import sympy as sp
 from toymesa.errors import ArgumentError, ModelError, did_you_mean
 from toymesa.symbolic.flows import Geometry, Metric
 from toymesa.symbolic.model import TIME, InnerRun, Model
+from toymesa.symbolic.optimizers import Optimizer, build
 
 COUPLINGS = ("joint", "equilibrium", "unrolled")
 
@@ -52,6 +53,7 @@ def bilevel(
     params: Mapping[Any, Any] | None = None,
     start: Mapping[Any, Any] | None = None,
     observables: Mapping[str, Any] | None = None,
+    optimizer: Optimizer | None = None,
     name: str = "bilevel",
     **more: Any,
 ) -> Model:
@@ -69,6 +71,8 @@ def bilevel(
         a mapping to "normal", "rademacher" or "uniform".
     regularizer : added to the base loss, an expression in outer variables and parameters.
     metric : of the base optimizer, as in :func:`toymesa.symbolic.flows.gradient_flow`.
+    optimizer : another base optimizer than gradient flow, see :mod:`toymesa.symbolic.optimizers`; with ``joint`` it
+        moves the inner variables too.
     params, start, observables, name, **more : as in :class:`Model`. The start of an inner variable is where it starts
         (``joint``), where the search for its optimum starts (``equilibrium`` without closed form), or where its run
         starts every time (``unrolled``). Observables may use inner variables.
@@ -94,7 +98,7 @@ def bilevel(
         parts = _unrolled_steps(pair, steps, sp.sympify(step, strict=True))
     else:
         parts = _unrolled_time(pair, sp.sympify(inner_time, strict=True))
-    return Model(name=name, params=params or {}, charts=pair.geometry.charts(), **{**parts, **more})
+    return build(optimizer, params or {}, name=name, charts=pair.geometry.charts(), **{**parts, **more})
 
 
 def _check_coupling_arguments(coupling: str, **given: Any) -> None:

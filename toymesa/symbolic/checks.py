@@ -38,6 +38,7 @@ def symbols_by_name(model: Model) -> dict[str, sp.Symbol]:
     exprs = [*model.flow.values(), *map(expression, model.observables.values()), *model.algebraic.values()]
     if model.inner_run:
         exprs += [*model.inner_run.rates.values(), *model.inner_run.start.values(), model.inner_run.time]
+    exprs += [] if model.noise is None else list(model.noise)
     exprs += [expression(e) for e in model.start.values()]
     found = {s.name: s for e in reversed(exprs) for s in sorted(expression(e).free_symbols, key=str)}
     return found | {s.name: s for s in model.flow}
@@ -104,6 +105,11 @@ def validate(model: Model) -> None:
                 raise ModelError(f"model {model.name!r}: {name!r} is both a {owner[name]} and a {what}")
             owner[name] = what
     states, params = set(model.flow), set(model.params)
+    if model.noise is not None and (model.noise.rows != len(states) or model.discrete or model.algebraic or nested):
+        raise ModelError(
+            f"model {model.name!r}: noise needs a flow without algebraic states and inner run, and a row for each of "
+            f"{len(states)} states; got a matrix of {model.noise.rows} x {model.noise.cols}"
+        )
     for title, pairs, allowed in _expressions(model):
         for name, expr in pairs:
             _check_symbols(model.name, f"{title} {name!r}", expr, allowed)
@@ -143,6 +149,8 @@ def _expressions(model: Model) -> Iterable[tuple[str, list[tuple[str, sp.Expr]],
     yield "start of", [(s.name, e) for s, e in model.start.items()], params
     yield "observable", list(model.observables.items()), everything
     yield "algebraic equation of", [(s.name, e) for s, e in model.algebraic.items()], everything
+    if model.noise is not None:
+        yield "noise of", [(s.name, e) for i, s in enumerate(model.flow) for e in model.noise.row(i)], now
     yield "requirement", list(model.requires.items()), everything
     yield "invariant", [(n, i.expr) for n, i in model.invariants.items()], everything
     if model.potential is not None:

@@ -1,13 +1,14 @@
 """Statements about models, and whether a machine can prove them.
 
 A verdict is PROVED only by an exact argument, REFUTED only with a rational counterexample at which ball arithmetic
-excludes the claim, and UNDECIDED otherwise: a numerical spot check never counts as a proof.
+excludes the claim, and UNDECIDED otherwise: a numerical spot check never counts as a proof. Statements that no machine
+here can prove (limits of random matrices, say) are numerical from the start: measured, and reported as such.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -20,7 +21,7 @@ from toymesa.symbolic.balls import Undecidable, evaluate, sample
 from toymesa.symbolic.model import TIME, Domain, Model, at_start
 from toymesa.symbolic.prove import is_nonnegative, is_zero, plain
 
-KINDS = ("solution", "invariant", "lyapunov", "fixed_point", "identity", "limit", "inequality")
+KINDS = ("solution", "invariant", "lyapunov", "fixed_point", "identity", "limit", "inequality", "numerical")
 _NEEDS = {
     "solution": ("model", "solution"),
     "invariant": ("model", "expr"),
@@ -29,6 +30,7 @@ _NEEDS = {
     "identity": ("lhs", "rhs"),
     "limit": ("expr", "variable", "target", "value"),
     "inequality": ("expr",),
+    "numerical": ("measure",),
 }
 
 
@@ -38,6 +40,7 @@ class Outcome(StrEnum):
     PROVED = "PROVED"
     REFUTED = "REFUTED"
     UNDECIDED = "UNDECIDED"
+    NUMERICAL = "NUMERICAL"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +52,9 @@ class Claim:
         starts at the start symbols. "invariant": ``expr`` is conserved along the flow. "lyapunov": ``expr`` (default:
         the model's potential) never rises. "fixed_point": the rates vanish at ``point``. "identity": ``lhs`` equals
         ``rhs``. "limit": ``expr`` tends to ``value`` as ``variable`` tends to ``target`` (from ``direction``).
-        "inequality": ``expr`` >= 0 (> 0 if ``strict``).
+        "inequality": ``expr`` >= 0 (> 0 if ``strict``). "numerical": ``measure()`` returns the deviation that was
+        measured and the one that the statement allows (statistical or truncation error); the verdict is then NUMERICAL,
+        never PROVED, and REFUTED without a counterexample where the deviation is larger.
     where : symbol -> value, substituted first (``{lam: 0}``).
     conditions : relations that restrict the domain; ``Eq`` of a symbol is substituted, others restrict the search for
         counterexamples. domain : symbol -> Domain; default the parameters' domains and the symbols' assumptions.
@@ -72,6 +77,7 @@ class Claim:
     value: Any = None
     direction: str = "+"
     strict: bool = False
+    measure: Callable[[], tuple[float, float]] | None = None
     where: Mapping[sp.Symbol, Any] = field(default_factory=dict)
     conditions: Sequence[Boolean] = ()
     domain: Mapping[sp.Symbol, Domain] = field(default_factory=dict)
@@ -88,6 +94,8 @@ class Claim:
                 raise ModelError(
                     "claims about a model with a nested inner run are not supported: it has no symbolic rates"
                 )
+            if self.model.noise is not None and self.kind != "fixed_point":
+                raise ModelError(f"claim {self.name!r}: a claim of kind {self.kind!r} needs a model without noise")
             for what in ("solution", "point"):
                 given = getattr(self, what)
                 if given is not None and set(given) != set(self.model.states):
@@ -134,6 +142,8 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
         if isinstance(number, bool) or not isinstance(number, int) or number < low:
             raise DomainError(f"{name} must be a whole number of at least {low}; got {number!r}")
     begun = time.monotonic()
+    if claim.measure is not None:
+        return _measured(claim.measure, begun)
     where, conditions = _substitutions(claim)
     parts = [(label, e.subs(where)) for label, e in _residuals(claim)]
     symbols = sorted(
@@ -154,6 +164,16 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
     outcome = Outcome.UNDECIDED if argument is None else Outcome.PROVED
     reason = argument or f"no proof found; all balls at {search.evaluated} points contain the claimed value"
     return Verdict(outcome=outcome, reason=reason, residual=search.residual, seconds=time.monotonic() - begun, **common)
+
+
+def _measured(measure: Callable[[], tuple[float, float]], begun: float) -> Verdict:
+    deviation, allowed = map(float, measure())
+    return Verdict(
+        outcome=Outcome.NUMERICAL if deviation <= allowed else Outcome.REFUTED,
+        reason=f"measured a deviation of {deviation:.3g}; {allowed:.3g} is allowed",
+        residual=f"{deviation:.3g}",
+        seconds=time.monotonic() - begun,
+    )
 
 
 # ---------------------------------------------------------------- what must vanish or not be negative

@@ -17,6 +17,7 @@ import sympy as sp
 from toymesa.errors import ArgumentError, ModelError, did_you_mean
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.model import Chart, Domain, Model
+from toymesa.symbolic.optimizers import Descent, HeavyBall, Optimizer, build
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ def gradient_flow(
     params: Mapping[Any, Any] | None = None,
     start: Mapping[Any, Any] | None = None,
     observables: Mapping[str, Any] | None = None,
+    optimizer: Optimizer | None = None,
     name: str = "gradient_flow",
     **more: Any,
 ) -> Model:
@@ -183,6 +185,7 @@ def gradient_flow(
     loss : expression in the coordinates and parameters.
     states : the coordinates that the loss is written in.
     metric : None, {coordinate: rate}, :class:`Simplex`, or a list of such pieces.
+    optimizer : another base optimizer than gradient flow, see :mod:`toymesa.symbolic.optimizers`.
     params, start, observables, name, **more : as in :class:`Model`; a start may give shares or log-odds.
 
     Returns a Model with the observable ``loss`` and, on a simplex, one observable per share.
@@ -196,10 +199,11 @@ def gradient_flow(
         )
     gradient = {c: sp.diff(loss, c) for c in geometry.coordinates}
     extra = {n: geometry.on_states(sp.sympify(e, strict=True)) for n, e in (observables or {}).items()}
-    return Model(
+    return build(
+        optimizer,
+        params or {},
         name=name,
         flow=geometry.flow(gradient),
-        params=params or {},
         start=geometry.start(start),
         observables={"loss": geometry.on_states(loss)} | geometry.share_observables() | extra,
         potential=geometry.on_states(loss),
@@ -209,73 +213,20 @@ def gradient_flow(
     )
 
 
-def with_momentum(model: Model, friction: Any, *, params: Mapping[Any, Any] | None = None) -> Model:
-    """The heavy-ball form x'' + friction x' = f(x) of a model's flow, with velocities ``v_<state>`` starting at 0.
-
-    friction: positive number, or a symbol whose default is given in ``params``.
-    """
-    if model.discrete or model.algebraic:
-        raise ModelError(f"momentum needs a flow without algebraic states; model {model.name!r} has them or is a map")
-    friction = sp.sympify(friction, strict=True)
-    velocity = {s: sp.Symbol(f"v_{s.name}", real=True) for s in model.flow}
-    flow = dict(velocity) | {velocity[s]: rate - friction * velocity[s] for s, rate in model.flow.items()}
-    return model.with_(
-        name=f"{model.name}_momentum",
-        flow=flow,
-        params={**model.params, **(params or {})},
-        potential=None,
-        metric=None,
-        invariants={},
-        closed_forms=(),
-    )
-
-
-def with_steps(model: Model, step: Any, *, params: Mapping[Any, Any] | None = None) -> Model:
-    """The map x -> x + step f(x): discrete descent along a model's flow; time then counts steps.
-
-    step: positive number, or a symbol whose default is given in ``params``.
-    """
-    if model.discrete or model.algebraic or not model.autonomous:
-        raise ModelError(f"discrete steps need an autonomous flow without algebraic states; got model {model.name!r}")
-    step = sp.sympify(step, strict=True)
-    return model.with_(
-        name=f"{model.name}_descent",
-        flow={s: s + step * rate for s, rate in model.flow.items()},
-        params={**model.params, **(params or {})},
-        discrete=True,
-        potential=None,
-        metric=None,
-        invariants={},
-        closed_forms=(),
-    )
-
-
 def heavy_ball(loss: Any, states: Sequence[sp.Symbol], *, friction: Any, **more: Any) -> Model:
     """The heavy-ball flow x'' + friction x' = -G grad loss (Polyak 1964); arguments as in :func:`gradient_flow`.
 
-    The energy ``loss + v.G^-1.v/2``, which decreases, is the observable ``energy`` (identity and diagonal metrics).
+    The energy ``loss + v.G^-1.v/2``, which decreases, is the observable ``energy`` (constant diagonal metrics).
     """
-    params = more.pop("params", None) or {}
-    own, rest = _split_params(friction, params)
-    flow = gradient_flow(loss, states, params=rest, **more)
-    model = with_momentum(flow, friction, params=own)
-    inverse = sp.Matrix(flow.metric).inv() if flow.metric.is_diagonal() else None  # type: ignore[union-attr]
-    if inverse is None:
+    model = gradient_flow(loss, states, optimizer=HeavyBall(friction), **more)
+    metric = Geometry.of(states, more.get("metric")).matrix()
+    if not metric.is_diagonal():
         return model
-    v = sp.Matrix([sp.Symbol(f"v_{s.name}", real=True) for s in flow.flow])
-    energy = flow.observables["loss"] + (v.T * inverse * v)[0] / 2
+    v = sp.Matrix(model.states[len(model.states) // 2 :])
+    energy = model.observables["loss"] + (v.T * metric.inv() * v)[0] / 2
     return model.with_(observables={**model.observables, "energy": energy})
 
 
 def descent(loss: Any, states: Sequence[sp.Symbol], *, step: Any, **more: Any) -> Model:
     """Gradient descent x -> x - step G grad loss as a map; arguments as in :func:`gradient_flow`."""
-    params = more.pop("params", None) or {}
-    own, rest = _split_params(step, params)
-    return with_steps(gradient_flow(loss, states, params=rest, **more), step, params=own)
-
-
-def _split_params(expr: Any, params: Mapping[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """Parameters that only the optimizer uses, and the others."""
-    names = {s.name for s in sp.sympify(expr, strict=True).free_symbols}
-    own = {k: v for k, v in params.items() if getattr(k, "name", k) in names}
-    return own, {k: v for k, v in params.items() if k not in own}
+    return gradient_flow(loss, states, optimizer=Descent(step), **more)

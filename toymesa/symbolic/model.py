@@ -70,6 +70,7 @@ class Model:
     invariants : name -> :class:`Invariant`.
     closed_forms : exact solutions, tried in order by ``solve``.
     inner_run : a nested run whose end values the rates may use, or None.
+    noise : the matrix B of dx = f dt + B dW (Ito), a row a state, or None; simulated, not solved.
     discrete : True for a map; time then counts its steps.
     meanings : state or observable name -> what it means.
     question, reference : what the model isolates and where it comes from.
@@ -95,6 +96,7 @@ class Model:
     invariants: Mapping[str, Invariant] = field(default_factory=dict)
     closed_forms: tuple[ClosedForm | InternalTimeForm, ...] = ()
     inner_run: InnerRun | None = None
+    noise: sp.ImmutableMatrix | None = None
     discrete: bool = False
     meanings: Mapping[str, str] = field(default_factory=dict)
     question: str = ""
@@ -118,6 +120,8 @@ class Model:
             put(self, "potential", expression(self.potential))
         if self.metric is not None:
             put(self, "metric", sp.ImmutableMatrix(self.metric))
+        if self.noise is not None:
+            put(self, "noise", sp.ImmutableMatrix(self.noise))
         validate(self)
 
     # ---------------------------------------------------------------- what it is made of
@@ -201,6 +205,7 @@ class Model:
             ("inner", [(s.name, e) for s, e in self.inner_run.rates.items()] if self.inner_run else []),
             ("inner start", [(s.name, e) for s, e in self.inner_run.start.items()] if self.inner_run else []),
             ("inner time", [("tau", self.inner_run.time)] if self.inner_run else []),
+            ("noise", [("B", self.noise)] if self.noise is not None else []),
         ):
             parts += [f"{title}:{n}={sp.srepr(e)}" for n, e in pairs]
         parts += [f"param:{s.name}={p.default!r}:{tuple(p.domain)!r}" for s, p in self.params.items()]
@@ -215,10 +220,16 @@ class Model:
         for s, e in self.flow.items():
             left = rf"{sp.latex(s)}_{{k+1}}" if self.discrete else rf"\dot{{{sp.latex(s)}}}"
             lines.append(rf"{left} &= {sp.latex(self._in_coordinates(e))}")
+            if self.noise is not None:
+                lines[-1] += self._noise_latex(s)
         lines += [rf"0 &= {sp.latex(self._in_coordinates(e))}" for e in self.algebraic.values()]
         for chart in self.charts:
             lines += [rf"{sp.latex(c)} &= {sp.latex(e)}" for c, e in chart.from_states.items()]
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+    def _noise_latex(self, state: sp.Symbol) -> str:
+        row = self.noise.row(self.states.index(state)) if self.noise is not None else ()
+        return "".join(rf" + {sp.latex(b)}\,\xi_{{{j + 1}}}" for j, b in enumerate(row) if b != 0)
 
     def _in_coordinates(self, expr: sp.Expr) -> sp.Expr:
         for chart in self.charts:
