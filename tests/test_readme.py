@@ -33,6 +33,10 @@ def test_python_blocks_run_in_order(capsys):
     out = capsys.readouterr().out
     assert "PROVED" in out
     assert "REFUTED" in out
+    names["test_it_learns_to_want_more"]()
+    (mark,) = names["test_conformance"].pytestmark
+    for case in mark.args[1]:
+        names["test_conformance"](*case.values)
 
 
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c != "toymesa check"])  # `check` has a test of its own

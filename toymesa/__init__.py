@@ -56,7 +56,7 @@ _WHERE: dict[str, str] = {
     "SolveError": "errors",
     "ToymesaError": "errors",
 }
-_ROOMS = ("question", "models", "scaling", "theorems", "plot", "symbolic", "kernels")
+_ROOMS = ("question", "models", "scaling", "theorems", "plot", "symbolic", "kernels", "testing")
 
 if TYPE_CHECKING:  # for readers and type checkers; at run time the names are loaded on first use
     from toymesa.errors import ArgumentError as ArgumentError

@@ -30,25 +30,49 @@ class Undecidable(Exception):  # not an error: the ball is too wide, or the func
     """The expression has no ball at this point and precision."""
 
 
+class TooWide(Undecidable):
+    """No finite ball at this precision: a higher one may have one."""
+
+
+def exactly(values: Mapping[sp.Symbol, float]) -> dict[sp.Symbol, sp.Rational]:
+    """Floats as the rational numbers that they are."""
+    return {s: sp.Rational(Fraction(float(v))) for s, v in values.items()}
+
+
+def enclosure(expr: sp.Expr, point: Mapping[sp.Symbol, sp.Rational], precision: int) -> Any:
+    """An ``arb`` that contains the value of ``expr`` at a rational point, computed with that many bits.
+
+    At 53 bits its radius bounds what rounding does to the formula in floating point. Raises Undecidable where the value
+    is not a finite real number, or no ball of it can be computed.
+    """
+    before = flint.ctx.prec
+    try:
+        flint.ctx.prec = precision
+        ball = _ball(expr, point)
+    except (ValueError, ZeroDivisionError, ArithmeticError, AttributeError, TypeError) as error:
+        raise Undecidable(str(error)) from error
+    finally:
+        flint.ctx.prec = before
+    if not ball.is_finite():
+        raise TooWide(str(expr)[:80])
+    return ball
+
+
 def evaluate(expr: sp.Expr, point: Mapping[sp.Symbol, sp.Rational], precision: int = 256) -> Any:
     """An ``arb`` that contains the value of ``expr`` at a rational point; the precision (bits) is doubled up to 5 times.
 
     Raises Undecidable where the value is not a finite real number, or no ball of it can be computed.
     """
-    before = flint.ctx.prec
-    try:
-        for doubling in range(6):
-            flint.ctx.prec = precision << doubling
-            ball = _ball(expr, point)
-            if ball.is_finite() and (ball.rel_accuracy_bits() > 20 or (ball.contains(0) and ball.rad() < 1e-40)):
-                return ball
-        if not ball.is_finite():
-            raise Undecidable(str(expr)[:80])
-        return ball
-    except (ValueError, ZeroDivisionError, ArithmeticError, AttributeError, TypeError) as error:
-        raise Undecidable(str(error)) from error
-    finally:
-        flint.ctx.prec = before
+    for doubling in range(6):
+        try:
+            ball = enclosure(expr, point, precision << doubling)
+        except TooWide:
+            if doubling == 5:
+                raise
+            continue
+        if ball.rel_accuracy_bits() > 20 or (ball.contains(0) and ball.rad() < 1e-40):
+            break
+    return ball
 
 
 def _ball(expr: Any, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
