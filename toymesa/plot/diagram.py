@@ -47,7 +47,9 @@ def joint_diagram(symmetric: xr.Dataset, table: xr.Dataset, *, threshold: float,
     )
     ax.set(xscale="log", yscale="log", xlabel="compute (FLOP)", ylabel="diversity (effective tasks)")
     ax.set_title("Still joint when training stops?")
-    legend = ax.legend(loc="upper right", labelcolor="white", fontsize=8)
+    legend = ax.legend(
+        loc="upper right", labelcolor="white", frameon=True, facecolor="0.15", edgecolor="none", fontsize=8
+    )
     legend.set_zorder(5)
     bar = ax.figure.colorbar(mesh, ax=ax, label="asymmetry of reliance at the stop")
     bar.ax.axhline(threshold, color=COLORS[1], lw=2)

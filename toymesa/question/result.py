@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -156,7 +157,8 @@ class Answer:
         lines = ["  ".join(columns[n].rjust(10) for n in shown)]
         for i in range(self.table.sizes["compute"]):
             lines.append("  ".join(f"{float(self.table[n].values[i]):10.4g}" for n in shown))
-        return "\n".join(lines) + "\n\n" + _leaders(self.stopped) + "\n\n" + self.paragraph
+        text = "\n\n".join(textwrap.fill(part, width=110) for part in self.paragraph.split("\n\n"))
+        return "\n".join(lines) + "\n\n" + _leaders(self.stopped) + "\n\n" + text
 
 
 def _leaders(stopped: xr.Dataset) -> str:
