@@ -3,7 +3,8 @@
 ``field(what, t, x, p, out)`` fills ``out`` with: 0 the rates (n); 1 the Jacobian, row-major (n*n); 2 the partial
 derivative of the rates with respect to time (n); 3 the residuals of the algebraic states (m); 4 their Jacobian with
 respect to the algebraic states, row-major (m*m). ``observe`` has the same arguments and fills ``out`` with everything
-that is read off a state. States, parameters and results are packed in definition order.
+that is read off a state. ``noise`` too: 0 the matrix B of the noise, row-major (n*m); 1 Milstein's terms
+sum_k B_kj dB_ir/dx_k (n*m*m, by i, j, r). States, parameters and results are packed in definition order.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ class CompiledModel:
     def observe(self) -> Any:
         """``observe(what, t, x, p, out)``, likewise; ``what`` is ignored."""
         return load_source(observe_source(self.model)).field
+
+    @cached_property
+    def noise(self) -> Any:
+        """``noise(what, t, x, p, out)``, likewise, for a model with noise."""
+        return load_source(noise_source(self.model)).field
 
 
 def compile_model(model: Model) -> CompiledModel:
@@ -129,3 +135,27 @@ def observe_source(model: Model) -> str:
     lines = [_HEADER, "", _DECORATOR.format(options=_OPTIONS), "def field(what, t, x, p, out):"]
     body = _loads(exprs, model, "    ") + _branch(exprs, _names(model), "    ")
     return "\n".join([*lines, *body]) + "\n"
+
+
+def noise_source(model: Model) -> str:
+    """Source of the module with ``noise`` (named ``field`` there)."""
+    if model.noise is None:
+        raise ValueError("the model has no noise")
+    terms = [e for row in milstein_terms(model) for pairs in row for e in pairs]
+    lines = [_HEADER, "", _DECORATOR.format(options=_OPTIONS), "def field(what, t, x, p, out):"]
+    for word, what, exprs in (("if", 0, list(model.noise)), ("elif", 1, terms)):
+        lines.append(f"    {word} what == {what}:")
+        lines += _loads(exprs, model, "        ") + _branch(exprs, _names(model), "        ")
+    return "\n".join(lines) + "\n"
+
+
+def milstein_terms(model: Model) -> list[list[list[sp.Expr]]]:
+    """L^j B_ir = sum_k B_kj dB_ir/dx_k by i, j, r; symmetric in j and r where the noise commutes."""
+    B, x = model.noise, model.states
+    if B is None:
+        raise ValueError("the model has no noise")
+    columns = range(B.cols)
+    return [
+        [[sp.Add(*[B[k, j] * sp.diff(B[i, r], x[k]) for k in range(len(x))]) for r in columns] for j in columns]
+        for i in range(len(x))
+    ]
