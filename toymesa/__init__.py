@@ -40,7 +40,7 @@ _WHERE: dict[str, str] = {
     "bilevel": "symbolic.bilevel",
     "parse": "symbolic.parse",
     "load_model": "symbolic.files",
-    "load_claim": "symbolic.files",
+    "load_claim": "symbolic.claim_files",
     "Claim": "symbolic.claims",
     "Verdict": "symbolic.claims",
     "Outcome": "symbolic.claims",
@@ -70,11 +70,11 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.solver import solve as solve
     from toymesa.status import Status as Status
     from toymesa.symbolic.bilevel import bilevel as bilevel
+    from toymesa.symbolic.claim_files import load_claim as load_claim
     from toymesa.symbolic.claims import Claim as Claim
     from toymesa.symbolic.claims import Outcome as Outcome
     from toymesa.symbolic.claims import Verdict as Verdict
     from toymesa.symbolic.claims import verify as verify
-    from toymesa.symbolic.files import load_claim as load_claim
     from toymesa.symbolic.files import load_model as load_model
     from toymesa.symbolic.flows import Simplex as Simplex
     from toymesa.symbolic.flows import descent as descent

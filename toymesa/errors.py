@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_C = TypeVar("_C")
 
 
 class ToymesaError(Exception):
@@ -53,3 +61,37 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     hint = f"; did you mean {close[0]!r}?" if close else ""
     shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     return f"{hint} (allowed: {shown})"
+
+
+def interval_text(
+    low: float, high: float, low_open: bool = False, high_open: bool = False, infinite: bool = False
+) -> str:
+    """An interval as it is written in every message: ``[0, 1]``, ``(0, inf)``; ``infinite`` closes an infinite end."""
+    left = "(" if low_open or (low == -math.inf and not infinite) else "["
+    right = ")" if high_open or (high == math.inf and not infinite) else "]"
+    return f"{left}{low:g}, {high:g}{right}"
+
+
+def named_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorator: a keyword that the function does not take is an ArgumentError with the nearest name that it does."""
+    allowed = [
+        name
+        for name, p in inspect.signature(function).parameters.items()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and name != "self"
+    ]
+    title = function.__qualname__.removesuffix(".__init__")
+
+    @functools.wraps(function)
+    def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for name in kwargs:
+            if name not in allowed:
+                raise ArgumentError(f"{title} has no argument {name!r}{did_you_mean(name, allowed)}")
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def named_fields(cls: type[_C]) -> type[_C]:
+    """Class decorator: :func:`named_arguments` for a dataclass's fields."""
+    cls.__init__ = named_arguments(cls.__init__)  # type: ignore[method-assign]  # the same call, with a better error
+    return cls

@@ -34,13 +34,13 @@ class Status(IntEnum):
 _ADVICE: dict[Status, str] = {
     Status.NOT_RUN: "the cell was never run; run or resume the computation",
     Status.OK: "nothing to do",
-    Status.STEP_LIMIT: "the step limit was reached: raise max_steps, loosen rtol, or use method='rodas5p' if the flow is stiff",
+    Status.STEP_LIMIT: "the step limit was reached: raise max_steps, loosen rtol, or, if stiff, use method='auto' or 'rodas5p'",
     Status.NONFINITE_RHS: "the rate of change is not a finite number there: check the parameters and the start",
     Status.BLOW_UP: "the state grows beyond every bound in finite time: ask for times before it",
     Status.STEP_TOO_SMALL: "the step fell below the spacing of floating-point numbers: the flow may be singular there",
     Status.NOT_STEADY: "no steady state within the time allowed: raise t, or the flow has none",
     Status.BAD_PARAM: "a parameter or start of this cell is outside its domain",
     Status.INNER_NOT_MINIMUM: "the inner optimum is not a minimum of the mesa-objective there: choose other parameters or start",
-    Status.SINGULAR: "a linear system was singular: the inner optimum is degenerate there",
-    Status.OVERFLOW: "a value left the range of floating-point numbers: rescale the parameters",
+    Status.SINGULAR: "an algebraic state has no regular solution: the inner optimum is degenerate or absent there",
+    Status.OVERFLOW: "a value left the range of floating-point numbers, or a formula its domain: rescale or restrict the inputs",
 }

@@ -42,7 +42,7 @@ def decay(**changes):
         ({"observables": {"x": x**2}}, "both a state and a observable"),
         ({"observables": {"a/b": x**2}}, "must be an identifier"),
         ({"observables": {"e": x + sp.Symbol("alpha")}}, "undeclared 'alpha'"),
-        ({"metric": sp.eye(2)}, "metric must be 1 x 1"),
+        ({"metric": sp.eye(2)}, r"metric must have shape \(1, 1\); got \(2, 2\)"),
         ({"flow": {x: -k * x, TIME: x}}, "reserved"),
         ({"closed_forms": (ClosedForm(states={x: x * sp.exp(-k * TIME)}),)}, "undeclared 'x'"),
         ({"closed_forms": (ClosedForm(states={}),)}, "must give every state"),

@@ -149,8 +149,8 @@ def run_models(arguments: argparse.Namespace) -> int:
 def run_verify(arguments: argparse.Namespace) -> int:
     """A verdict on one claim."""
     from toymesa import models
+    from toymesa.symbolic.claim_files import load_claim
     from toymesa.symbolic.claims import verify
-    from toymesa.symbolic.files import load_claim
 
     claim = load_claim(arguments.claim, find_model=models.find)
     verdict = verify(claim, points=arguments.points, precision=arguments.precision)

@@ -56,7 +56,7 @@ class Controls:
 
 @dataclass(frozen=True)
 class Batch:
-    """Results of a batch. states: (row, time, state); status and report a row each (``kernels.integrate.REPORT``)."""
+    """Results of a batch. states: (row, time, state); status and report a row each (``kernels.integrate``)."""
 
     states: Array
     status: NDArray[np.int64]
@@ -66,6 +66,11 @@ class Batch:
     def steps(self) -> Array:
         """Accepted steps by method, (row, 3): tsit5, dop853, rodas5p."""
         return self.report[:, 2:5]
+
+    @property
+    def reached(self) -> Array:
+        """The state in which each trajectory ended, (row, state)."""
+        return self.report[:, REPORT:]
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def run_batch(
     count = 1 if controls.steady else times.size
     states = np.full((rows, count, compiled.n), np.nan)
     status = np.zeros(rows, dtype=np.int64)
-    report = np.zeros((rows, REPORT))
+    report = np.zeros((rows, REPORT + compiled.n))
     run = _map_row if compiled.model.discrete else _flow_row
     field = compiled.field  # compiled here once, not by every thread
     blocks = [range(i, min(i + _BLOCK, rows)) for i in range(0, rows, _BLOCK)]
@@ -142,7 +147,7 @@ def record(
     capacity = 256
     while True:
         out = np.full((1 if controls.steady else times.size, compiled.n), np.nan)
-        report = np.zeros(REPORT)
+        report = np.zeros(REPORT + compiled.n)
         status, steps = _flow_row(compiled, compiled.field, t0, times, start, params, controls, out, report, capacity)
         accepted = int(report[2:5].sum())
         if accepted <= capacity:
@@ -189,10 +194,12 @@ def iterate(field, times, start, p, rtol, atol, steady, out, report):
     out[:, :] = math.nan
     x, new = start.copy(), np.empty(start.size)
     reached, step, last = 0, 0, times[times.size - 1]
+    report[REPORT:] = x
     if not finite(x):
         return NONFINITE
     while True:
         report[0] = step
+        report[REPORT:] = x
         while not steady and reached < times.size and times[reached] == step:
             out[reached, :] = x
             reached += 1

@@ -109,7 +109,8 @@ def first_step(field, t, span, x, p, rtol, atol, rate, order):
     return min(h, abs(span)) if h > 0.0 and math.isfinite(h) else min(1e-6, abs(span))
 
 
-# what the driver reports: t reached, rate norm there, steps by method (tsit5, dop853, rodas5p), rejected steps
+# what the driver reports: t reached, rate norm there, steps by method (tsit5, dop853, rodas5p), rejected steps; behind
+# these REPORT numbers, the state reached
 REPORT = 6
 
 _signature = nb.int64(
@@ -157,6 +158,7 @@ def integrate(
     sign = 1.0 if span >= 0.0 else -1.0
     report[:] = 0.0
     report[0] = t
+    report[REPORT:] = x
     if not project(field, t, x, p, algebraic, residual, flat):
         return SINGULAR
     field(0, t, x, p, rate)
@@ -177,7 +179,7 @@ def integrate(
     h = min(h, h_max, abs(span))
     K[0, :] = rate
     fresh_jacobian = False
-    accepted, error_before, stiff_hits, calm_hits, rejected_before = 0, 1e-4, 0, 0, False
+    accepted, error_before, stiff_hits, calm_hits, rejected_before, good = 0, 1e-4, 0, 0, False, True
     while True:
         if accepted + int(report[5]) >= max_steps:
             return NOT_STEADY if steady else STEP_LIMIT
@@ -186,7 +188,9 @@ def integrate(
             report[1] = np.abs(rate).max()
             if not finite(rate):
                 return NONFINITE
-            return BLOW_UP if report[1] > 1e5 * (1.0 + initial_rate) else TOO_SMALL
+            if report[1] > 1e5 * (1.0 + initial_rate):
+                return BLOW_UP
+            return TOO_SMALL if good else NONFINITE  # no step, however short, leads to finite numbers
         last = abs(t_end - t) <= h * (1.0 + 1e-12)
         step = sign * h if not last else t_end - t
         if active == RODAS5P:
@@ -240,6 +244,7 @@ def integrate(
         x[:] = new
         accepted += 1
         report[0] = t
+        report[REPORT:] = x
         report[2 + active] += 1.0
         fresh_jacobian = False
         if active == RODAS5P or m > 0:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from toymesa.errors import named_arguments
 from toymesa.question.course import prior_against_time, stopping_for_better_and_worse
 from toymesa.question.measured import asymmetry_at_stop
 from toymesa.question.phase import stopped_map
@@ -20,6 +21,7 @@ from toymesa.scaling import Law
 __all__ = ["Answer", "answer"]
 
 
+@named_arguments
 def answer(
     *,
     law: str | Law = "kaplan",

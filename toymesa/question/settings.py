@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toymesa.arguments import scalar
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.models.mechanisms import NAMES, mechanisms
 from toymesa.scaling import Law, fit, get_law, read_runs
 
 Progress = bool | Callable[[int, int], None]
+_OPEN = {"low_open": True, "high_open": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +62,13 @@ def settings(
     names = NAMES if mechanisms_ is None else tuple(mechanisms_)
     mechanisms(names)  # refuses unusable names itself
     limit = 1 - 1 / len(names)
-    u0 = _inside(perturbation, "perturbation", 0.0, 1 / len(names))
-    theta = _inside(threshold, "threshold", u0, limit, because=f"above the perturbation {u0:g}")
+    u0 = scalar("perturbation", perturbation, 0.0, 1 / len(names), **_OPEN)
+    theta = scalar(
+        "threshold", threshold, u0, limit, why="above the perturbation, below what one mechanism can reach", **_OPEN
+    )
     chosen = _law(law, runs)
     if initial_loss is not None:
-        chosen = chosen.with_initial_loss(_inside(initial_loss, "initial_loss", 0.0, math.inf))
+        chosen = chosen.with_initial_loss(initial_loss)
     return Settings(
         law=chosen,
         compute=_decades(compute, "compute", 1),
@@ -72,9 +76,9 @@ def settings(
         names=names,
         perturbation=u0,
         threshold=theta,
-        noise=_inside(noise, "noise", 0.0, math.inf, closed=True),
-        lam=_inside(lam, "lam", 0.0, math.inf, closed=True),
-        mu=_inside(mu, "mu", 0.0, math.inf, closed=True),
+        noise=scalar("noise", noise, 0.0),
+        lam=scalar("lam", lam, 0.0),
+        mu=scalar("mu", mu, 0.0),
     )
 
 
@@ -82,18 +86,6 @@ def _law(law: str | Law, runs: Any) -> Law:
     if runs is not None:
         return fit(read_runs(runs)).law
     return get_law(law) if isinstance(law, str) else law
-
-
-def _inside(
-    value: object, name: str, low: float, high: float, *, closed: bool = False, because: str | None = None
-) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ArgumentError(f"{name} must be a number; got {value!r}")
-    inside = (low <= value if closed else low < value) and value < high
-    if not (math.isfinite(value) and inside):
-        allowed = because or f"in {'[' if closed else '('}{low:g}, {high:g})"
-        raise DomainError(f"{name} must be {allowed} and below {high:g}; got {value:g}")
-    return float(value)
 
 
 def _decades(ends: tuple[float, float], name: str, per_decade: int) -> NDArray[np.float64]:

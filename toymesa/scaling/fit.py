@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from toymesa.errors import ArgumentError, DomainError, did_you_mean
+from toymesa.arguments import Array, generator, positive, scalar, whole
+from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
 from toymesa.scaling.parametric import Parametric
 
-Array = NDArray[np.float64]
 _KNOWN = {
     "parameters": ("parameters", "params", "model size", "n", "n_params", "num_params", "model_size"),
     "tokens": ("tokens", "training tokens", "d", "n_tokens", "training_tokens"),
@@ -36,6 +35,13 @@ class Runs:
     parameters: Array
     tokens: Array
     loss: Array
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "tokens", "loss"):
+            object.__setattr__(self, name, positive(name, getattr(self, name)))
+        shapes = {name: getattr(self, name).shape for name in ("parameters", "tokens", "loss")}
+        if len(set(shapes.values())) > 1 or self.loss.ndim != 1:
+            raise DomainError(f"runs need one entry each of {', '.join(f'{n} (shape {s})' for n, s in shapes.items())}")
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,7 @@ def _numbers(file: str, header: list[str], body: list[tuple[int, list[str]]], pl
     return np.array(out)
 
 
+@named_arguments
 def fit(
     runs: Runs,
     *,
@@ -143,13 +150,12 @@ def fit(
     bootstrap: resamples for 95 % percentile intervals (each warm-started at the fit). drop_highest: leave out that many
     of the highest losses. Numerical: the best of the local optima found. DomainError where runs cannot identify the law.
     """
-    for name, value in (("bootstrap", bootstrap), ("drop_highest", drop_highest)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ArgumentError(f"{name} must be a whole number; got {value!r}")
-        if value < 0:
-            raise DomainError(f"{name} must not be negative; got {value}")
-    if not huber_delta > 0:
-        raise DomainError(f"huber_delta must be positive; got {huber_delta}")
+    if not isinstance(runs, Runs):
+        raise ArgumentError(f"runs must be toymesa.scaling.Runs, as read_runs gives; got {type(runs).__name__}")
+    bootstrap = whole("bootstrap", bootstrap, 0)
+    drop_highest = whole("drop_highest", drop_highest, 0)
+    huber_delta = scalar("huber_delta", huber_delta, 0.0, low_open=True)
+    draw, _ = generator("rng", rng)
     order = np.argsort(runs.loss, kind="stable")[: runs.loss.size - drop_highest]
     n, d, loss = (np.log(v[order]) for v in (runs.parameters, runs.tokens, runs.loss))
     if n.size < 6:
@@ -162,10 +168,9 @@ def fit(
     best = _best(n, d, loss, huber_delta)
     intervals = {}
     if bootstrap:
-        generator = np.random.default_rng(rng)
         draws = []
         for i in range(bootstrap):
-            pick = generator.integers(0, n.size, n.size)
+            pick = draw.integers(0, n.size, n.size)
             draws.append(_constants(_local(best[0], n[pick], d[pick], loss[pick], huber_delta)[0]))
             if progress is not None:
                 progress(i + 1, bootstrap)

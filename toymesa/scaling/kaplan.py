@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from toymesa.scaling.law import LN_GPT2_VOCABULARY, Array, Frontier, Law, positive
+from toymesa.arguments import Array, positive
+from toymesa.scaling.law import LN_GPT2_VOCABULARY, Frontier, Law
 
 PF_DAY = 8.64e19
 # equations 1.1 to 1.3 and table 5
@@ -29,39 +30,39 @@ ALPHA_B, B_STAR = 0.21, 2.1e8
 
 def loss_of_parameters(parameters: Any) -> Array:
     """L(N) of equation 1.1: enough data, trained to convergence."""
-    return np.asarray((N_C / positive(parameters, "parameters")) ** ALPHA_N)
+    return np.asarray((N_C / positive("parameters", parameters)) ** ALPHA_N)
 
 
 def loss_of_tokens(tokens: Any) -> Array:
     """L(D) of equation 1.2: large models, early stopping."""
-    return np.asarray((D_C / positive(tokens, "tokens")) ** ALPHA_D)
+    return np.asarray((D_C / positive("tokens", tokens)) ** ALPHA_D)
 
 
 def loss_of_compute(compute: Any) -> Array:
     """L(C_min) of equation 1.3, compute in FLOP."""
-    return np.asarray((C_C_MIN / positive(compute, "compute")) ** ALPHA_C_MIN)
+    return np.asarray((C_C_MIN / positive("compute", compute)) ** ALPHA_C_MIN)
 
 
 def loss_of_parameters_and_tokens(parameters: Any, tokens: Any) -> Array:
     """L(N, D) of equation 1.5."""
-    n, d = positive(parameters, "parameters"), positive(tokens, "tokens")
+    n, d = positive("parameters", parameters), positive("tokens", tokens)
     return np.asarray(((ND_N_C / n) ** (ND_ALPHA_N / ND_ALPHA_D) + ND_D_C / d) ** ND_ALPHA_D)
 
 
 def critical_batch_size(loss: Any) -> Array:
     """B_crit(L) in tokens, equation 5.3."""
-    return np.asarray(B_STAR / positive(loss, "loss") ** (1 / ALPHA_B))
+    return np.asarray(B_STAR / positive("loss", loss) ** (1 / ALPHA_B))
 
 
 def minimal_steps(steps: Any, batch_size: Any, loss: Any) -> Array:
     """S_min of equation 5.4: the steps that would do at a batch size far above critical."""
-    s, b = positive(steps, "steps"), positive(batch_size, "batch_size")
+    s, b = positive("steps", steps), positive("batch_size", batch_size)
     return np.asarray(s / (1 + critical_batch_size(loss) / b))
 
 
 def minimal_compute(compute: Any, batch_size: Any, loss: Any) -> Array:
     """C_min of equation 5.5: the compute that would do at a batch size far below critical."""
-    c, b = positive(compute, "compute"), positive(batch_size, "batch_size")
+    c, b = positive("compute", compute), positive("batch_size", batch_size)
     return np.asarray(c / (1 + b / critical_batch_size(loss)))
 
 
@@ -80,12 +81,12 @@ class Kaplan(Law):
 
     def loss(self, parameters: Any, training: Any) -> Array:
         """L(N, S_min)."""
-        s = positive(training, "training")
+        s = positive("training", training)
         return np.asarray(self.converged_loss(parameters) + (NS_S_C / s) ** NS_ALPHA_S)
 
     def converged_loss(self, parameters: Any) -> Array:
         """L(N, inf)."""
-        return np.asarray((NS_N_C / positive(parameters, "parameters")) ** NS_ALPHA_N)
+        return np.asarray((NS_N_C / positive("parameters", parameters)) ** NS_ALPHA_N)
 
     def optimum(self, compute: Array) -> Frontier:
         """Exact: with x the model-size term, compute is a constant times x^-(1/alpha_N + 1/alpha_B + 1/alpha_S)."""

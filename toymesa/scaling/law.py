@@ -7,12 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from toymesa.errors import ArgumentError, DomainError
-
-Array = NDArray[np.float64]
+from toymesa.arguments import Array, positive, scalar
+from toymesa.errors import DomainError
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ class Law(ABC):
 
     def frontier(self, compute: Any) -> Frontier:
         """The compute-optimal frontier at ``compute`` (FLOP, positive). DomainError where the optimum makes no sense."""
-        wanted = positive(compute, "compute")
+        wanted = positive("compute", compute)
         best = self.optimum(wanted)
         if (best.parameters < 1).any():
             low = float(wanted[best.parameters < 1].max())
@@ -100,22 +96,7 @@ class Law(ABC):
 
     def with_initial_loss(self, initial_loss: float) -> Self:
         """The same law with another loss before training (nats, positive)."""
-        value = float(positive(initial_loss, "initial_loss"))
-        return replace(self, initial_loss=value)
-
-
-def positive(value: Any, name: str) -> Array:
-    """Positive finite numbers as float64."""
-    if isinstance(value, bool | str) or value is None:
-        raise ArgumentError(f"{name} must be a number or numbers; got {value!r}")
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name} must be a number or numbers; got {value!r}") from error
-    if not (np.isfinite(array) & (array > 0)).all():
-        bad = array[~(np.isfinite(array) & (array > 0))].ravel()[0]
-        raise DomainError(f"{name} must be in the range (0, inf); got {bad:g}")
-    return array
+        return replace(self, initial_loss=scalar("initial_loss", initial_loss, 0.0, low_open=True))
 
 
 LN_GPT2_VOCABULARY = math.log(50257)

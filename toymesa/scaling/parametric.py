@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from toymesa.scaling.law import LN_CHINCHILLA_VOCABULARY, Array, Frontier, Law, positive
+from toymesa.arguments import Array, positive
+from toymesa.scaling.law import LN_CHINCHILLA_VOCABULARY, Frontier, Law
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +28,12 @@ class Parametric(Law):
 
     def loss(self, parameters: Any, training: Any) -> Array:
         """E + A/N^alpha + B/D^beta."""
-        d = positive(training, "training")
+        d = positive("training", training)
         return np.asarray(self.converged_loss(parameters) + self.B / d**self.beta)
 
     def converged_loss(self, parameters: Any) -> Array:
         """E + A/N^alpha."""
-        return np.asarray(self.E + self.A / positive(parameters, "parameters") ** self.alpha)
+        return np.asarray(self.E + self.A / positive("parameters", parameters) ** self.alpha)
 
     def optimum(self, compute: Array) -> Frontier:
         """Exact (Hoffmann et al. equation 4): N = G (C/6)^(beta/(alpha+beta)), D = (C/6)/N."""

@@ -7,6 +7,7 @@ several crossings within one step are found. A tangency (an even-order root) is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +15,15 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from toymesa.arguments import Array
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.batch import Record, evaluate, interpolate
 from toymesa.symbolic.model import TIME, Model
 from toymesa.symbolic.parse import parse
 
-Array = NDArray[np.float64]
 _DEGREE = 16
 _NODES = (1 - np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)) / 2
 # values at the nodes -> Chebyshev coefficients
@@ -38,6 +38,14 @@ class Event:
     function: Callable[..., Array]
     direction: int
     terminal: bool
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """Times of crossings in order of travel, and how far from time 0 the event stops being a finite number (or inf)."""
+
+    times: Array
+    undefined: float
 
 
 def events_of(model: Model, given: Any) -> tuple[Event, ...]:
@@ -78,11 +86,11 @@ def _event(model: Model, name: Any, value: Any) -> Event:
     return Event(name, function, int(direction), bool(options.get("terminal", False)))
 
 
-def crossings(event: Event, steps: Record, params: Array) -> Array:
-    """Times of all crossings of one event along one trajectory, in order of travel."""
+def crossings(event: Event, steps: Record, params: Array) -> Crossings:
+    """All crossings of one event along one trajectory."""
     found: list[float] = []
     if steps.segments.shape[0] == 0:
-        return np.empty(0)
+        return Crossings(np.empty(0), math.inf)
 
     def value(times: Array) -> Array:
         states = interpolate(steps, times)
@@ -98,7 +106,9 @@ def crossings(event: Event, steps: Record, params: Array) -> Array:
     near = np.abs(coefficients[:, 0]) <= np.abs(coefficients[:, 1:]).sum(axis=1) * (1 + 1e-12)
     for i in np.flatnonzero(near & np.isfinite(size)):
         found += _roots(value, float(t[i]), float(h[i]), coefficients[i] if not rough[i] else None, 0)
-    return _kept(found, value, event, float(np.sign(h[0])), float(t[0]))
+    lost = np.abs(t[~np.isfinite(size)])
+    times = _kept(found, value, event, float(np.sign(h[0])), float(t[0]))
+    return Crossings(times, float(lost.min()) if lost.size else math.inf)
 
 
 def _roots(value: Callable[[Array], Array], t: float, h: float, series: Array | None, depth: int) -> list[float]:

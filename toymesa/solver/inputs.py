@@ -1,8 +1,7 @@
-"""The border: whatever a user passes becomes named float64 arrays, or one clear line."""
+"""Parameters and starts: whatever a user passes becomes named float64 arrays, a row a cell, or one clear line."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,10 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 
+from toymesa.arguments import Array, numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.kernels.arrays import array_function
 from toymesa.symbolic.model import Chart, Domain, Model
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,83 +30,12 @@ class Cells:
     given: dict[str, dict[str, Any]]
 
 
-def real(value: object, name: str, *, low: float = -math.inf, open_low: bool = False, infinite: bool = False) -> float:
-    """A scalar argument as a float; ArgumentError for another type, DomainError outside [low, inf)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise ArgumentError(f"{name} must be a number; got {value!r}")
-    number = float(value)
-    if math.isnan(number) or (math.isinf(number) and not infinite) or number < low or (open_low and number == low):
-        left = "(" if open_low or low == -math.inf else "["
-        raise DomainError(f"{name} must be in the range {left}{low:g}, inf{']' if infinite else ')'}; got {number:g}")
-    return number
-
-
-def tolerances(rtol: object, atol: object, states: Sequence[str]) -> tuple[float, Array]:
-    """rtol as a float of at least ten times the spacing of doubles, atol as one number a state."""
-    relative = real(rtol, "rtol", low=10 * float(np.finfo(float).eps))
-    if isinstance(atol, str | bytes | bool):
-        raise ArgumentError(f"atol must be a number or one a state; got {atol!r}")
-    absolute = np.asarray(atol)
-    if absolute.dtype.kind not in "fiu":
-        raise ArgumentError(f"atol must be a number or one a state; got {atol!r}")
-    if absolute.ndim > 1 or (absolute.ndim == 1 and absolute.size != len(states)):
-        raise DomainError(f"atol has shape {absolute.shape}, the state has {len(states)}: {', '.join(states)}")
-    if not np.isfinite(absolute).all() or (absolute <= 0).any():
-        raise DomainError(f"atol must be positive and finite; got {atol!r}")
-    return relative, np.array(np.broadcast_to(absolute, len(states)), dtype=float)
-
-
-def output_times(t: Any, *, until: str | None, discrete: bool) -> Array:
-    """Requested times: a scalar gives 201 from 0 (every step of a map), a list those; with ``until`` the cap alone."""
-    if until not in (None, "steady"):
-        raise DomainError(f"until must be None or 'steady'; got {until!r}")
-    if until == "steady":
-        cap = 1e8 if t is None else real(t if np.ndim(t) == 0 else np.asarray(t)[-1], "t", low=0.0, open_low=True)
-        return np.array([cap])
-    if t is None:
-        raise ArgumentError("t is missing: give an end time, a list of times, or until='steady'")
-    values = numbers(t, "t")
-    if values.ndim > 1:
-        raise DomainError(f"t must be a number or a list of times; got shape {values.shape}")
-    if values.size == 0:
-        raise DomainError("t must not be empty")
-    if not np.isfinite(values).all():
-        raise DomainError("t must be finite; for the end of training use until='steady'")
-    if values.ndim == 0:
-        end = float(values)
-        values = np.arange(int(end) + 1, dtype=float) if discrete and end >= 0 else np.linspace(0.0, end, 201)
-    steps = np.diff(values)
-    if not ((steps > 0).all() or (steps < 0).all()):
-        raise DomainError("t must be strictly increasing, or strictly decreasing for backward integration")
-    if values.size > 1 and ((steps[0] > 0 and values[0] < 0) or (steps[0] < 0 and values[0] > 0)):
-        raise DomainError(f"t must lie on one side of the start at 0; got {values[0]:g} to {values[-1]:g}")
-    if discrete and ((values < 0).any() or (values != np.round(values)).any()):
-        raise DomainError("t of a map counts its steps: whole numbers from 0")
-    return np.ascontiguousarray(values, dtype=float)
-
-
-def numbers(value: Any, name: str) -> Array:
-    """Real numbers of any shape as float64; ArgumentError for text, booleans, complex numbers, objects and None."""
-    if value is None:
-        raise ArgumentError(f"{name} is missing; got None")
-    if isinstance(value, sp.Basic):
-        if not value.is_number or not value.is_real:
-            raise ArgumentError(f"{name} must be a real number; got {value}")
-        return np.asarray(float(value))
-    try:
-        raw = np.asarray(value)
-    except ValueError as error:
-        raise ArgumentError(f"{name} must be numbers in a regular shape; got {value!r}") from error
-    if raw.dtype.kind not in "fiu":
-        kind = {"b": "booleans", "c": "complex numbers", "U": "text", "S": "text"}.get(raw.dtype.kind, "objects")
-        raise ArgumentError(f"{name} must be real numbers; got {kind}: {value!r}")
-    return raw.astype(np.float64)
-
-
 def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Cells:
     """Broadcast parameters and starts to the cells of a batch; see ``solve`` for what may be passed."""
     given_params = _named(params, "params", [s.name for s in model.params], model.name)
     charts = [c.name for chart in model.charts for c in chart.coordinates]
+    if len(model.states) == 1 and np.ndim(start) == 0 and isinstance(start, int | float | np.number | sp.Number):
+        start = {model.state_names[0]: start}  # one state: a bare number can only mean it
     given_starts = _named(start, "start", [*model.state_names, *charts], model.name)
     domains = {s.name: p.domain for s, p in model.params.items()}
     domains |= {s.name: d for s, d in model.domains.items()}
@@ -138,7 +65,8 @@ def _named(mapping: Any, what: str, allowed: Sequence[str], model: str) -> dict[
     if mapping is None:
         return {}
     if not isinstance(mapping, Mapping):
-        raise ArgumentError(f"{what} must be a mapping from name to value, such as {{'x': 1.0}}; got {mapping!r}")
+        example = f", such as {{{allowed[0]!r}: {_example(mapping)}}}" if allowed else ""
+        raise ArgumentError(f"{what} must be a mapping from name to value{example}; got {mapping!r}")
     out: dict[str, Any] = {}
     for key, value in mapping.items():
         name = key if isinstance(key, str) else getattr(key, "name", repr(key))
@@ -150,15 +78,20 @@ def _named(mapping: Any, what: str, allowed: Sequence[str], model: str) -> dict[
     return out
 
 
+def _example(got: Any) -> Any:
+    return got if isinstance(got, int | float) and not isinstance(got, bool) else 1.0
+
+
 def _axis(value: Any, dim: str, what: str, rng: np.random.Generator) -> xr.DataArray:
     """One given value as a labelled array: a scalar has no dimension, a list one of its own."""
     if callable(value) and not isinstance(value, xr.DataArray):
-        draw: Callable[[np.random.Generator], Any] = value
-        drawn = numbers(draw(rng), what)
+        drawn = numbers(what, _drawn(value, rng, what))
+        if drawn.ndim > 1:
+            raise DomainError(f"{what} must be drawn as a number or a list; got shape {drawn.shape}")
         return xr.DataArray(drawn, dims=(dim,) if drawn.ndim == 1 else ())
     if isinstance(value, xr.DataArray):
-        return value.copy(data=numbers(value.values, what))
-    array = numbers(value, what)
+        return value.copy(data=numbers(what, value.values))
+    array = numbers(what, value)
     if array.ndim == 0:
         return xr.DataArray(array)
     if array.ndim > 1:
@@ -174,6 +107,14 @@ def _axis(value: Any, dim: str, what: str, rng: np.random.Generator) -> xr.DataA
     if np.isnan(array).any():
         raise DomainError(f"{what} must not hold NaN")
     return xr.DataArray(array, dims=(dim,), coords={dim: array})
+
+
+def _drawn(draw: Callable[[np.random.Generator], Any], rng: np.random.Generator, what: str) -> Any:
+    try:
+        return draw(rng)
+    except Exception as error:  # a user's function: its error is theirs, where it happened is ours
+        error.add_note(f"while drawing {what}")
+        raise
 
 
 def _broadcast(

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-import time as clock
+import warnings
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from toymesa.errors import ArgumentError, DomainError, SolveError, did_you_mean
-from toymesa.kernels.batch import METHODS, Controls, interpolate, observe_batch, record, run_batch
-from toymesa.kernels.cache import installed
+from toymesa.arguments import Array, generator, whole
+from toymesa.errors import ArgumentError, DomainError, named_arguments
+from toymesa.kernels.batch import Controls, interpolate, record, run_batch
 from toymesa.kernels.generate import compile_model
 from toymesa.solver import exact
 from toymesa.solver.events import Event, crossings, events_of
-from toymesa.solver.inputs import Cells, cells, output_times, real, tolerances
+from toymesa.solver.inputs import Cells, cells
+from toymesa.solver.labels import Outcome, labelled, raise_failure
+from toymesa.solver.options import Progress, controls, output_times, shown
 from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
-Array = NDArray[np.float64]
-Progress = bool | Callable[[int, int], None]
 
-
+@named_arguments
 def solve(
     model: Model,
     t: Any = None,
@@ -72,273 +68,119 @@ def solve(
     Raises DomainError or ArgumentError for unusable arguments, SolveError for a single failed trajectory.
     """
     if not isinstance(model, Model):
-        raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
+        hint = f"; toymesa.models.find({model!r}) looks a name up" if isinstance(model, str) else ""
+        raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}{hint}")
     if model.noise is not None:
         raise ArgumentError(f"model {model.name!r} has noise: its paths come from toymesa.simulate, not from solve")
-    wanted = _method(method)
-    relative, absolute = tolerances(rtol, atol, model.state_names)
     times = output_times(t, until=until, discrete=model.discrete)
     if on_fail not in ("raise", "status"):
         raise DomainError(f"on_fail must be 'raise' or 'status'; got {on_fail!r}")
-    span = abs(float(times[-1]))
-    controls = Controls(
-        method="auto" if wanted == "closed" else wanted,
-        rtol=relative,
-        atol=absolute,
-        first_step=0.0 if first_step is None else _first_step(first_step, span),
-        max_step=real(max_step, "max_step", low=0.0, open_low=True, infinite=True),
-        max_steps=_count(max_steps, "max_steps"),
-        steady=until == "steady",
-    )
-    generator, seed = _generator(rng)
-    batch = cells(model, start, params, generator)
+    wanted, how = controls(
+        method=method, rtol=rtol, atol=atol, first_step=first_step, max_step=max_step, max_steps=max_steps,
+        steady=until == "steady", span=abs(float(times[-1])), states=model.state_names,
+    )  # fmt: skip
+    if threads is not None:
+        threads = whole("threads", threads, 1)
+    draw, seed = generator("rng", rng)
+    batch = cells(model, start, params, draw)
     watched = events_of(model, events)
-    show = _shown(progress)
-    route = exact.choose(model, batch, times, steady=controls.steady) if wanted in ("auto", "closed") else None
+    if model.potential is not None and times[-1] < 0:
+        warnings.warn(f"{model.name}: a gradient flow runs uphill backward in time and is unstable", stacklevel=3)
+    route = exact.choose(model, batch, times, steady=how.steady) if wanted in ("auto", "closed") else None
     if wanted == "closed" and route is not None:
         exact.require(model, route)
         if watched:
             raise ArgumentError("events need a numerical method; use method='auto' or name one")
     if route is not None and route.form is not None and not watched:
-        states, status, steps, when, label = _closed(model, route, batch, times, controls)
-        found: dict[str, Any] = {}
+        outcome = _closed(model, route, batch, times, how)
     else:
-        states, status, steps, when, label, found = _numerical(model, batch, times, controls, watched, threads, show)
-    data = _labelled(model, batch, times, controls, states, status, steps, when, found)
-    data.attrs |= _attributes(model, batch, label, relative, absolute, seed)
+        outcome = _numerical(model, batch, times, how, watched, threads, shown(progress))
+    data = labelled(model, batch, times, how, outcome)
+    data.attrs |= {} if seed is None else {"seed": seed}
     if not batch.dims and on_fail == "raise":
-        _raise(model, data, when)
+        raise_failure(model, data, outcome)
     return data
 
 
 # ---------------------------------------------------------------- routes
 
 
-def _closed(
-    model: Model, route: exact.Exact, batch: Cells, times: Array, controls: Controls
-) -> tuple[Array, NDArray[np.int64], Array, Array, str]:
-    states = exact.evaluate(model, exact.require(model, route), batch, times, steady=controls.steady)
+def _closed(model: Model, route: exact.Exact, batch: Cells, times: Array, how: Controls) -> Outcome:
+    states = exact.evaluate(model, exact.require(model, route), batch, times, steady=how.steady)
     fine = np.isfinite(states).all(axis=(1, 2))
     status = np.where(fine, Status.OK, np.where(batch.bad, Status.BAD_PARAM, Status.OVERFLOW)).astype(np.int64)
     rows = batch.bad.size
-    end = np.full(rows, math.inf if controls.steady else times[-1])
-    return states, status, np.zeros((rows, 3)), end, route.label
+    end = np.full(rows, math.inf if how.steady else times[-1])
+    return Outcome(states, status, np.zeros((rows, 3)), end, states[:, -1], route.label)
 
 
 def _numerical(
     model: Model,
     batch: Cells,
     times: Array,
-    controls: Controls,
+    how: Controls,
     watched: tuple[Event, ...],
     threads: int | None,
     show: Callable[[int, int], None] | None,
-) -> tuple[Array, NDArray[np.int64], Array, Array, str, dict[str, Any]]:
-    compiled = compile_model(model)
-    rows = batch.bad.size
-    good = np.flatnonzero(~batch.bad)
-    count = 1 if controls.steady else times.size
-    states = np.full((rows, count, compiled.n), np.nan)
+) -> Outcome:
+    n, rows = len(model.states), batch.bad.size
+    states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
     status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
-    steps, when = np.zeros((rows, 3)), np.zeros(rows)
-    found: dict[str, Any] = {}
+    out = Outcome(states, status, np.zeros((rows, 3)), np.zeros(rows), np.full((rows, n), np.nan), "")
+    good = np.flatnonzero(~batch.bad)
     if watched:
-        if model.discrete:
-            raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
-        hits: list[list[tuple[Array, Array]]] = [[] for _ in watched]
-        for row in range(rows):
-            if batch.bad[row]:
-                for h in hits:
-                    h.append((np.empty(0), np.empty((0, compiled.n))))
-                continue
-            out, code, report, taken = record(compiled, times, batch.starts[row], batch.params[row], controls)
-            ended = _locate(watched, taken, batch.params[row], hits)
-            if ended is not None:
-                after = np.abs(times) > abs(ended)
-                if not controls.steady:
-                    out[after] = np.nan
-                code = int(Status.OK)
-            states[row], status[row], steps[row], when[row] = (
-                out,
-                code,
-                report[2:5],
-                report[0] if ended is None else ended,
-            )
-            if show is not None:
-                show(row + 1, rows)
-        found = {e.name: h for e, h in zip(watched, hits, strict=True)}
+        _watch(model, batch, times, how, watched, out, show)
     elif good.size:
         result = run_batch(
-            compiled, times, np.ascontiguousarray(batch.starts[good]), np.ascontiguousarray(batch.params[good]), controls,
-            threads=threads, progress=show,
+            compile_model(model), times, np.ascontiguousarray(batch.starts[good]),
+            np.ascontiguousarray(batch.params[good]), how, threads=threads, progress=show,
         )  # fmt: skip
-        states[good], status[good], steps[good], when[good] = (
-            result.states,
-            result.status,
-            result.steps,
-            result.report[:, 0],
-        )
-    used = [n for n, s in zip(("tsit5", "dop853", "rodas5p"), steps.sum(axis=0), strict=True) if s > 0]
-    label = "iteration" if model.discrete else "+".join(used) or controls.method
-    return states, status, steps, when, label, found
+        out.states[good], out.status[good], out.steps[good] = result.states, result.status, result.steps
+        out.when[good], out.reached[good] = result.report[:, 0], result.reached
+    used = [m for m, s in zip(("tsit5", "dop853", "rodas5p"), out.steps.sum(axis=0), strict=True) if s > 0]
+    out.label = "iteration" if model.discrete else "+".join(used) or how.method
+    return out
+
+
+def _watch(
+    model: Model, batch: Cells, times: Array, how: Controls, watched: tuple[Event, ...], out: Outcome,
+    show: Callable[[int, int], None] | None,
+) -> None:  # fmt: skip
+    """Every cell in turn, with its steps recorded and its events located; ``out`` is filled in place."""
+    if model.discrete:
+        raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
+    compiled, rows = compile_model(model), batch.bad.size
+    hits: list[list[tuple[Array, Array]]] = [[] for _ in watched]
+    for row in range(rows):
+        if batch.bad[row]:
+            for h in hits:
+                h.append((np.empty(0), np.empty((0, compiled.n))))
+            continue
+        states, code, report, taken = record(compiled, times, batch.starts[row], batch.params[row], how)
+        ended, undefined = _locate(watched, taken, batch.params[row], hits)
+        if ended is not None:
+            if not how.steady:
+                states[np.abs(times) > abs(ended)] = np.nan
+            code = int(Status.OK)
+        if undefined is not None and code == Status.OK:
+            code, out.undefined = int(Status.OVERFLOW), undefined
+        out.states[row], out.status[row], out.steps[row] = states, code, report[2:5]
+        out.when[row], out.reached[row] = report[0] if ended is None else ended, report[-compiled.n :]
+        if show is not None:
+            show(row + 1, rows)
+    out.found = {e.name: h for e, h in zip(watched, hits, strict=True)}
 
 
 def _locate(
     watched: tuple[Event, ...], taken: Any, params: Array, hits: list[list[tuple[Array, Array]]]
-) -> float | None:
-    """All crossings of all events, cut at the first terminal one; returns its time, or None."""
-    times = [crossings(e, taken, params) for e in watched]
-    ends = [x[0] for e, x in zip(watched, times, strict=True) if e.terminal and x.size]
+) -> tuple[float | None, str | None]:
+    """All crossings up to the first of a terminal event: the time of that, and the name of an event that is no number."""
+    found = [crossings(e, taken, params) for e in watched]
+    ends = [c.times[0] for e, c in zip(watched, found, strict=True) if e.terminal and c.times.size]
     end = min(ends, key=abs) if ends else None
-    for h, x in zip(hits, times, strict=True):
-        kept = x if end is None else x[np.abs(x) <= abs(end)]
+    for h, c in zip(hits, found, strict=True):
+        kept = c.times if end is None else c.times[np.abs(c.times) <= abs(end)]
         h.append((kept, interpolate(taken, kept) if kept.size else np.empty((0, taken.coefficients.shape[2]))))
-    return None if end is None else float(end)
-
-
-# ---------------------------------------------------------------- labels
-
-
-def _labelled(
-    model: Model, batch: Cells, times: Array, controls: Controls, states: Array, status: NDArray[np.int64], steps: Array,
-    when: Array, found: dict[str, Any],
-) -> xr.Dataset:  # fmt: skip
-    compiled = compile_model(model)
-    moments = when[:, None] if controls.steady else times[None, :]
-    read = observe_batch(compiled, np.where(np.isfinite(moments), moments, 0.0), states, batch.params)
-    index = {n: i for i, n in enumerate(compiled.observe_names)}
-    for n in model.requires:
-        low = (read[..., index[f"requires:{n}"]] <= 0).any(axis=1)
-        status = np.where(low & (status == Status.OK), int(Status.INNER_NOT_MINIMUM), status)
-    dims = batch.dims if controls.steady else (*batch.dims, "time")
-    shape = batch.shape if controls.steady else (*batch.shape, times.size)
-    columns = {n: states[..., i] for i, n in enumerate(model.state_names)}
-    columns |= {n: read[..., index[n]] for n in model.observables}
-    data: dict[str, Any] = {n: (dims, v.reshape(shape), _meaning(model, n)) for n, v in columns.items()}
-    codes: dict[str, Any] = {
-        "flag_values": [int(s) for s in Status],
-        "flag_meanings": " ".join(s.label for s in Status),
-    }
-    data["status"] = (batch.dims, status.astype(np.uint8).reshape(batch.shape), {"long_name": "how it ended", **codes})
-    data["nsteps"] = (
-        batch.dims,
-        steps.sum(axis=1).astype(np.int64).reshape(batch.shape),
-        {"long_name": "accepted steps"},
-    )
-    if controls.steady:
-        data["t_steady"] = (batch.dims, when.reshape(batch.shape), {"long_name": "time at which it was steady"})
-    for name, hits in found.items():
-        data |= _event_variables(name, hits, batch, len(model.states))
-    coords: dict[str, Any] = dict(batch.coords)
-    if not controls.steady:
-        coords["time"] = ("time", times, {"long_name": "steps" if model.discrete else "training time"})
-    if found:
-        coords["state"] = list(model.state_names)
-    return xr.Dataset(data, coords=coords)
-
-
-def _event_variables(name: str, hits: list[tuple[Array, Array]], batch: Cells, n: int) -> dict[str, Any]:
-    width = max((x.size for x, _ in hits), default=0)
-    times = np.full((len(hits), width), np.nan)
-    states = np.full((len(hits), width, n), np.nan)
-    for row, (x, s) in enumerate(hits):
-        times[row, : x.size], states[row, : x.size] = x, s
-    dim = f"event_{name}_index"
-    count = np.array([x.size for x, _ in hits], dtype=np.int64)
-    return {
-        f"event_{name}": ((*batch.dims, dim), times.reshape(*batch.shape, width), {"long_name": f"times of {name}"}),
-        f"event_{name}_count": (batch.dims, count.reshape(batch.shape), {"long_name": f"number of {name}"}),
-        f"event_{name}_state": ((*batch.dims, dim, "state"), states.reshape(*batch.shape, width, n), {}),
-    }
-
-
-def _meaning(model: Model, name: str) -> dict[str, str]:
-    return {"long_name": model.meanings[name]} if name in model.meanings else {}
-
-
-@cache
-def _versions() -> str:
-    packages = ("toymesa", "numpy", "scipy", "sympy", "numba", "xarray")
-    return json.dumps({p: installed(p) for p in packages}, sort_keys=True)
-
-
-def _attributes(model: Model, batch: Cells, label: str, rtol: float, atol: Array, seed: int | None) -> dict[str, Any]:
-    out = {
-        "model": model.name,
-        "fingerprint": model.fingerprint,
-        "params": json.dumps({**model.defaults(), **batch.given["params"]}, sort_keys=True),
-        "start": json.dumps(batch.given["start"], sort_keys=True),
-        "method": label,
-        "rtol": rtol,
-        "atol": float(atol[0]) if (atol == atol[0]).all() else atol.tolist(),
-        "versions": _versions(),
-    }
-    return out | ({} if seed is None else {"seed": seed})
-
-
-def _raise(model: Model, data: xr.Dataset, when: Array) -> None:
-    status = Status(int(data["status"].values))
-    if status is Status.OK:
-        return
-    bracket = f"; the blow-up is just after t = {when[0]:.10g}" if status is Status.BLOW_UP else ""
-    raise SolveError(
-        f"{model.name}: {status.label} at t = {when[0]:g}: {status.advice}{bracket}", status=status.label, dataset=data
-    )
-
-
-# ---------------------------------------------------------------- small checks
-
-
-def _method(method: object) -> str:
-    allowed = ["auto", "closed", *[m for m in METHODS if m != "auto"]]
-    if not isinstance(method, str):
-        raise ArgumentError(f"method must be a name; got {method!r} (allowed: {', '.join(allowed)})")
-    if method not in allowed:
-        raise DomainError(f"there is no method {method!r}{did_you_mean(method, allowed)}")
-    return method
-
-
-def _first_step(value: object, span: float) -> float:
-    step = real(value, "first_step", low=0.0, open_low=True)
-    if step > span > 0:
-        raise DomainError(f"first_step must not exceed the span {span:g}; got {step:g}")
-    return step
-
-
-def _count(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ArgumentError(f"{name} must be a whole number; got {value!r}")
-    if value < 1:
-        raise DomainError(f"{name} must be at least 1; got {value}")
-    return int(value)
-
-
-def _generator(rng: Any) -> tuple[np.random.Generator, int | None]:
-    if isinstance(rng, np.random.Generator):
-        return rng, None
-    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, int | np.integer)):
-        raise ArgumentError(f"rng must be a Generator or a non-negative whole number; got {rng!r}")
-    if rng is not None and rng < 0:
-        raise DomainError(f"rng must be a non-negative seed; got {rng}")
-    return np.random.default_rng(rng), None if rng is None else int(rng)
-
-
-def _shown(progress: Progress) -> Callable[[int, int], None] | None:
-    if callable(progress):
-        return progress
-    if not progress:
-        return None
-    begun = clock.monotonic()
-    bar: list[Any] = []
-
-    def show(done: int, total: int) -> None:
-        if not bar and clock.monotonic() - begun > 2 and done < total:
-            from tqdm import tqdm
-
-            bar.append(tqdm(total=total, initial=done, file=sys.stderr, leave=False))
-        elif bar:
-            bar[0].update(done - bar[0].n)
-            if done == total:
-                bar[0].close()
-
-    return show
+    reach = math.inf if end is None else abs(end)
+    undefined = next((e.name for e, c in zip(watched, found, strict=True) if c.undefined < reach), None)
+    return None if end is None else float(end), undefined

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from toymesa.errors import ArgumentError, ModelError, did_you_mean
 from toymesa.symbolic.parts import TIME, ClosedForm, Domain, InternalTimeForm, Parameter, at_start, number
@@ -87,6 +88,18 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
+_MAPPINGS = ("flow", "params", "start", "observables", "domains", "algebraic", "requires", "invariants", "meanings")
+
+
+def check_mappings(model: Model) -> None:
+    """Raise ArgumentError for a field that should go from names to values and does not."""
+    for name in _MAPPINGS:
+        value = getattr(model, name)
+        if not isinstance(value, Mapping):
+            what = "state symbol to its rate" if name == "flow" else "name to value"
+            raise ArgumentError(f"{name} must be a mapping from {what}; got {type(value).__name__}: {value}")
+
+
 def validate(model: Model) -> None:
     """Raise ModelError for the first contradiction in a model's definition."""
     check_name(model.name, "a model's name")
@@ -127,7 +140,7 @@ def validate(model: Model) -> None:
     _check_start(model)
     if model.metric is not None and model.metric.shape != (len(states), len(states)):
         raise ModelError(
-            f"model {model.name!r}: metric must be {len(states)} x {len(states)}; got {model.metric.shape}"
+            f"model {model.name!r}: metric must have shape {(len(states), len(states))}; got {model.metric.shape}"
         )
     for form in model.closed_forms:
         if set(form.states) != states:
@@ -153,6 +166,8 @@ def _expressions(model: Model) -> Iterable[tuple[str, list[tuple[str, sp.Expr]],
         yield "noise of", [(s.name, e) for i, s in enumerate(model.flow) for e in model.noise.row(i)], now
     yield "requirement", list(model.requires.items()), everything
     yield "invariant", [(n, i.expr) for n, i in model.invariants.items()], everything
+    if model.metric is not None:
+        yield "entry of the metric of", [(model.name, e) for e in model.metric], states | params
     if model.potential is not None:
         yield "potential of", [(model.name, model.potential)], states | params
     for chart in model.charts:
@@ -162,19 +177,21 @@ def _expressions(model: Model) -> Iterable[tuple[str, list[tuple[str, sp.Expr]],
 def _check_symbols(model: str, what: str, expr: sp.Expr, allowed: set[sp.Symbol]) -> None:
     if not isinstance(expr, sp.Expr):
         raise ModelError(f"model {model!r}: {what} must be an expression; got {type(expr).__name__}")
+    if getattr(expr, "is_Matrix", False):
+        raise ModelError(f"model {model!r}: {what} must be one expression; got a matrix of shape {expr.shape}")
     if expr.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         raise ModelError(f"model {model!r}: {what} is not finite: {expr}")
+    if calls := sorted(str(f.func) for f in expr.atoms(AppliedUndef)):
+        raise ModelError(f"model {model!r}: {what} uses a function that has no definition: {', '.join(calls)}")
     names = {s.name: s for s in allowed}
-    for symbol in sorted(expr.free_symbols, key=str):
-        if symbol in allowed:
-            continue
-        if symbol.name in names:
-            raise ModelError(
-                f"model {model!r}: {what} uses a symbol {symbol.name!r} with other assumptions than the one declared"
-            )
+    unknown = sorted(expr.free_symbols - allowed, key=str)
+    if twins := [s.name for s in unknown if s.name in names]:
         raise ModelError(
-            f"model {model!r}: {what} uses undeclared {symbol.name!r}{did_you_mean(symbol.name, sorted(names))}"
+            f"model {model!r}: {what} uses a symbol {twins[0]!r} with other assumptions than the one declared"
         )
+    if unknown:
+        hint = did_you_mean(unknown[0].name, sorted(names))
+        raise ModelError(f"model {model!r}: {what} uses undeclared {', '.join(repr(s.name) for s in unknown)}{hint}")
 
 
 def _check_form(model: Model, form: ClosedForm | InternalTimeForm, known: set[sp.Symbol]) -> None:

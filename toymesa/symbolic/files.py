@@ -1,4 +1,4 @@
-"""Models and claims as TOML files.
+"""Models as TOML files.
 
 A model has ``name`` and one of
 
@@ -9,35 +9,23 @@ A model has ``name`` and one of
 
 and may have ``[params]`` (a number, or ``{ value = 1.0, domain = [0, 10], meaning = "..." }``), ``[start]``,
 ``[observables]``, ``[meanings]``, ``question`` and ``reference``. Formulas use states, parameters and ``t``.
-
-A claim has ``model`` (a file beside it, or a model of the package), ``kind``, optional ``name`` and ``statement``, and
-
-* ``kind = "solution"``: ``[solution]`` state = formula in t, parameters and starts (``x_0`` is the start of x);
-* ``"invariant"`` or ``"lyapunov"``: ``expr = "..."``;
-* ``"fixed_point"``: ``[point]`` state = formula;
-* ``"identity"``: ``lhs`` and ``rhs``; ``"inequality"``: ``expr`` (>= 0; ``strict = true``: > 0);
-* ``"limit"``: ``expr``, ``variable``, ``point`` (a formula, "oo" or "-oo"), ``value``;
-
-with optional ``conditions = ["k > 0", ...]`` and ``[where]`` symbol = value.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import sympy as sp
 
-from toymesa.errors import ArgumentError, ExpressionError, ModelError, ToymesaError, did_you_mean
+from toymesa.errors import ModelError, ToymesaError, did_you_mean
 from toymesa.symbolic.bilevel import bilevel
-from toymesa.symbolic.claims import KINDS, Claim
 from toymesa.symbolic.flows import Simplex, gradient_flow
-from toymesa.symbolic.model import TIME, Domain, Model, Parameter, at_start
-from toymesa.symbolic.parse import parse, parse_relation
+from toymesa.symbolic.model import TIME, Domain, Model, Parameter
+from toymesa.symbolic.toml_file import TomlFile
 
-_MOST_BYTES = 1_000_000
 _TOP = (
     "name",
     "kind",
@@ -55,70 +43,11 @@ _BILEVEL = (
     "base_loss", "mesa_objective", "outer", "inner", "coupling", "rate", "inner_time", "steps", "step", "metric", "tasks",
     "regularizer",
 )  # fmt: skip
-_CLAIM = (
-    "model", "kind", "name", "statement", "symbols", "solution", "expr", "point", "lhs", "rhs", "variable", "value",
-    "strict", "conditions", "where",
-)  # fmt: skip
-
-
-class _File:
-    """One TOML file: its tables, and errors that name it."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.exists():
-            raise ModelError(f"there is no file {str(path)!r}")
-        if not self.path.is_file():
-            raise ModelError(f"{str(path)!r} is not a file")
-        if self.path.stat().st_size > _MOST_BYTES:
-            raise ModelError(f"{self.path.name}: larger than {_MOST_BYTES} bytes")
-        try:
-            self.data = tomllib.loads(self.path.read_text(encoding="utf-8"))
-        except UnicodeDecodeError:
-            raise ModelError(f"{self.path.name}: not a text file in UTF-8") from None
-        except tomllib.TOMLDecodeError as error:
-            raise ModelError(f"{self.path.name}: not valid TOML: {error}") from None
-
-    def fail(self, key: str, message: str) -> ModelError:
-        return ModelError(f"{self.path.name}: {key}: {message}")
-
-    def keys(self, table: Mapping[str, Any], allowed: tuple[str, ...], where: str = "") -> None:
-        for key in table:
-            if key not in allowed:
-                raise self.fail(f"{where}{key}", f"unknown key{did_you_mean(key, allowed)}")
-
-    def table(self, name: str, source: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        value = (self.data if source is None else source).get(name, {})
-        if not isinstance(value, dict):
-            raise self.fail(name, f"must be a table; got {type(value).__name__} {value!r}")
-        return value
-
-    def text(self, table: Mapping[str, Any], key: str, *, default: str | None = None) -> str:
-        value = table.get(key, default)
-        if value is None:
-            raise self.fail(key, "is missing")
-        if not isinstance(value, str):
-            raise self.fail(key, f"must be text; got {type(value).__name__} {value!r}")
-        return value
-
-    def formula(self, value: Any, names: Mapping[str, sp.Symbol], key: str) -> sp.Expr:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise self.fail(key, f"must be a formula or a number; got {type(value).__name__} {value!r}")
-        try:
-            return parse(value if isinstance(value, str) else repr(value), names)
-        except ExpressionError as error:
-            raise ExpressionError(f"{self.path.name}: {key}: {error}") from None
-
-    def names(self, table: Mapping[str, Any], key: str) -> list[str]:
-        value = table.get(key)
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise self.fail(key, f"must be a list of names; got {value!r}")
-        return value
 
 
 def load_model(path: str | Path) -> Model:
     """The model in a TOML file; ModelError or ExpressionError in one line that names the file and the key."""
-    file = _File(path)
+    file = TomlFile(path)
     file.keys(file.data, _TOP)
     given = [k for k in ("states", "gradient", "bilevel") if k in file.data]
     if len(given) != 1:
@@ -128,7 +57,7 @@ def load_model(path: str | Path) -> Model:
         "name": file.text(file.data, "name", default=file.path.stem),
         "question": file.text(file.data, "question", default=""),
         "reference": file.text(file.data, "reference", default=""),
-        "meanings": file.table("meanings"),
+        "meanings": {n: file.text(file.table("meanings"), n) for n in file.table("meanings")},
         "params": params,
     }
     if "kind" in file.data and file.data["kind"] not in ("flow", "map"):
@@ -136,24 +65,20 @@ def load_model(path: str | Path) -> Model:
     build = {"states": _from_states, "gradient": _from_gradient, "bilevel": _from_bilevel}[given[0]]
     try:
         return build(file, common)
-    except ExpressionError:
-        raise
     except ToymesaError as error:
-        raise type(error)(f"{file.path.name}: {error}") from None
+        raise file.named(error) from None
 
 
-def _params(file: _File) -> dict[sp.Symbol, Parameter]:
+def _params(file: TomlFile) -> dict[sp.Symbol, Parameter]:
     out: dict[sp.Symbol, Parameter] = {}
     for name, value in file.table("params").items():
         spec = value if isinstance(value, dict) else {"value": value}
-        file.keys(spec, ("value", "domain", "meaning"), f"params.{name}.")
-        number = spec.get("value")
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise file.fail(f"params.{name}", f"must be a number; got {number!r}")
-        ends = spec.get("domain", [-sp.oo, sp.oo])
-        if not isinstance(ends, list) or len(ends) != 2 or not all(isinstance(e, int | float | sp.Basic) for e in ends):
+        file.keys(spec, ("value", "domain", "meaning"), f"params.{name}.", needed=("value",))
+        default = file.number(spec["value"], f"params.{name}")
+        ends = spec.get("domain", [-math.inf, math.inf])
+        if not isinstance(ends, list) or len(ends) != 2:
             raise file.fail(f"params.{name}.domain", f"must be [low, high]; got {ends!r}")
-        low, high = float(ends[0]), float(ends[1])
+        low, high = (file.number(e, f"params.{name}.domain") for e in ends)
         if not low < high:
             raise file.fail(f"params.{name}.domain", f"must have low < high; got {ends!r}")
         symbol = sp.Symbol(
@@ -161,14 +86,14 @@ def _params(file: _File) -> dict[sp.Symbol, Parameter]:
         )
         try:
             out[symbol] = Parameter(
-                default=float(number), domain=Domain(low, high), meaning=str(spec.get("meaning", ""))
+                default=default, domain=Domain(low, high), meaning=file.text(spec, "meaning", default="")
             )
         except ModelError as error:
             raise file.fail(f"params.{name}", str(error)) from None
     return out
 
 
-def _scope(file: _File, params: Mapping[sp.Symbol, Any], *groups: list[str]) -> dict[str, sp.Symbol]:
+def _scope(file: TomlFile, params: Mapping[sp.Symbol, Any], *groups: list[str]) -> dict[str, sp.Symbol]:
     scope = {s.name: s for s in params}
     for names in groups:
         for n in names:
@@ -178,11 +103,7 @@ def _scope(file: _File, params: Mapping[sp.Symbol, Any], *groups: list[str]) -> 
     return scope
 
 
-def _formulas(file: _File, table: str, scope: Mapping[str, sp.Symbol]) -> dict[str, sp.Expr]:
-    return {n: file.formula(v, scope, f"{table}.{n}") for n, v in file.table(table).items()}
-
-
-def _from_states(file: _File, common: dict[str, Any]) -> Model:
+def _from_states(file: TomlFile, common: dict[str, Any]) -> Model:
     rates = file.table("states")
     if not rates:
         raise file.fail("states", "is empty")
@@ -191,13 +112,13 @@ def _from_states(file: _File, common: dict[str, Any]) -> Model:
     return Model(
         **common,
         flow={scope[n]: file.formula(v, timed, f"states.{n}") for n, v in rates.items()},
-        start=_formulas(file, "start", {s.name: s for s in common["params"]}),
-        observables=_formulas(file, "observables", timed),
+        start=file.formulas("start", {s.name: s for s in common["params"]}),
+        observables=file.formulas("observables", timed),
         discrete=file.data.get("kind") == "map",
     )
 
 
-def _metric(file: _File, table: Mapping[str, Any], scope: Mapping[str, sp.Symbol]) -> Any:
+def _metric(file: TomlFile, table: Mapping[str, Any], scope: Mapping[str, sp.Symbol]) -> Any:
     value = table.get("metric")
     if value is None:
         return None
@@ -219,24 +140,24 @@ def _metric(file: _File, table: Mapping[str, Any], scope: Mapping[str, sp.Symbol
     return out
 
 
-def _from_gradient(file: _File, common: dict[str, Any]) -> Model:
+def _from_gradient(file: TomlFile, common: dict[str, Any]) -> Model:
     table = file.table("gradient")
-    file.keys(table, ("loss", "states", "metric"), "gradient.")
+    file.keys(table, ("loss", "states", "metric"), "gradient.", needed=("loss", "states"))
     states = file.names(table, "states")
     scope = _scope(file, common["params"], states)
     return gradient_flow(
         file.formula(table.get("loss"), scope, "gradient.loss"),
         [scope[n] for n in states],
         metric=_metric(file, table, scope),
-        start=_formulas(file, "start", {s.name: s for s in common["params"]}),
-        observables=_formulas(file, "observables", scope | {"t": TIME}),
+        start=file.formulas("start", {s.name: s for s in common["params"]}),
+        observables=file.formulas("observables", scope | {"t": TIME}),
         **common,
     )
 
 
-def _from_bilevel(file: _File, common: dict[str, Any]) -> Model:
+def _from_bilevel(file: TomlFile, common: dict[str, Any]) -> Model:
     table = file.table("bilevel")
-    file.keys(table, _BILEVEL, "bilevel.")
+    file.keys(table, _BILEVEL, "bilevel.", needed=_BILEVEL[:5])
     outer, inner = file.names(table, "outer"), file.names(table, "inner")
     tasks = table.get("tasks", [])
     task_names = list(tasks) if isinstance(tasks, dict) else file.names(table, "tasks") if "tasks" in table else []
@@ -257,75 +178,8 @@ def _from_bilevel(file: _File, common: dict[str, Any]) -> Model:
         if isinstance(tasks, dict)
         else [scope[n] for n in task_names],
         metric=_metric(file, table, scope),
-        start=_formulas(file, "start", {s.name: s for s in common["params"]}),
-        observables=_formulas(file, "observables", scope | {"t": TIME}),
+        start=file.formulas("start", {s.name: s for s in common["params"]}),
+        observables=file.formulas("observables", scope | {"t": TIME}),
         **options,
         **common,
     )
-
-
-def load_claim(path: str | Path, *, find_model: Callable[[str], Model] | None = None) -> Claim:
-    """The claim in a TOML file. ``find_model`` looks up models of the package by name; files are read beside the claim."""
-    file = _File(path)
-    file.keys(file.data, _CLAIM)
-    kind = file.text(file.data, "kind")
-    if kind not in KINDS:
-        raise file.fail("kind", f"unknown kind {kind!r}{did_you_mean(kind, KINDS)}")
-    model = _claimed(file, find_model) if "model" in file.data else None
-    scope = dict(model.symbols()) if model else {"t": TIME}
-    if model:
-        scope |= {at_start(s).name: at_start(s) for s in model.states}
-    for extra in file.names(file.data, "symbols") if "symbols" in file.data else []:
-        scope.setdefault(extra, sp.Symbol(extra, real=True))
-    conditions = []
-    for text in file.names(file.data, "conditions") if "conditions" in file.data else []:
-        try:
-            conditions.append(parse_relation(text, scope))
-        except ExpressionError as error:
-            raise ExpressionError(f"{file.path.name}: conditions: {error}") from None
-    fields: dict[str, Any] = {}
-    states = {s.name: s for s in model.states} if model else {}
-    for key in ("solution", "point"):
-        if key in file.data and isinstance(file.data[key], dict):
-            table = _formulas(file, key, scope)
-            if unknown := [n for n in table if n not in states]:
-                raise file.fail(f"{key}.{unknown[0]}", f"unknown state{did_you_mean(unknown[0], states)}")
-            fields[key] = {states[n]: e for n, e in table.items()}
-    for key in ("expr", "lhs", "rhs", "value"):
-        if key in file.data:
-            fields[key] = file.formula(file.data[key], scope, key)
-    if kind == "limit":
-        name = file.text(file.data, "variable")
-        if name not in scope:
-            raise file.fail("variable", f"unknown symbol {name!r}{did_you_mean(name, scope)}")
-        fields["variable"] = scope[name]
-        target = file.data.get("point")
-        infinite = {"oo": sp.oo, "-oo": -sp.oo}
-        fields["target"] = infinite[target] if target in infinite else file.formula(target, scope, "point")
-    where = {}
-    for n, v in _formulas(file, "where", scope).items():
-        if n not in scope:
-            raise file.fail(f"where.{n}", f"unknown symbol{did_you_mean(n, scope)}")
-        where[scope[n]] = v
-    try:
-        return Claim(
-            name=file.text(file.data, "name", default=file.path.stem),
-            statement=file.text(file.data, "statement", default=f"{kind} of {model.name if model else 'a formula'}"),
-            kind=kind,
-            model=model,
-            conditions=tuple(conditions),
-            where=where,
-            strict=bool(file.data.get("strict", False)),
-            **fields,
-        )
-    except (ModelError, ArgumentError) as error:
-        raise type(error)(f"{file.path.name}: {error}") from None
-
-
-def _claimed(file: _File, find_model: Callable[[str], Model] | None) -> Model:
-    name = file.text(file.data, "model")
-    if name.endswith(".toml"):
-        return load_model(file.path.parent / name)
-    if find_model is None:
-        raise file.fail("model", f"must be a .toml file; got {name!r}")
-    return find_model(name)

@@ -15,8 +15,18 @@ from typing import Any
 
 import sympy as sp
 
-from toymesa.errors import DomainError, ModelError
-from toymesa.symbolic.checks import check_name, expression, frozen, keyed, lookup, parameter, symbols_by_name, validate
+from toymesa.errors import DomainError, ModelError, named_fields
+from toymesa.symbolic.checks import (
+    check_mappings,
+    check_name,
+    expression,
+    frozen,
+    keyed,
+    lookup,
+    parameter,
+    symbols_by_name,
+    validate,
+)
 from toymesa.symbolic.parts import (
     EVERYWHERE,
     POSITIVE,
@@ -49,6 +59,7 @@ __all__ = [
 ]
 
 
+@named_fields
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Model:
     """A parameterized flow dx/dt = f(x, t; params), or the map x -> f(x; params), with all that is known about it.
@@ -104,6 +115,7 @@ class Model:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        check_mappings(self)
         put(self, "flow", frozen({s: expression(e) for s, e in dict(self.flow).items()}))
         named = symbols_by_name(self)
         put(self, "params", frozen({s: parameter(s, p) for s, p in keyed(self.params, named).items()}))

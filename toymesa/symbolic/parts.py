@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from toymesa.errors import ArgumentError, ModelError
+from toymesa.errors import ArgumentError, ModelError, interval_text
 
 TIME = sp.Symbol("t", real=True)
 """The time of every flow: reserved, never a state or a parameter."""
@@ -32,9 +32,7 @@ class Domain(NamedTuple):
         return above and below
 
     def __str__(self) -> str:
-        left = "(" if self.low_open or self.low == -math.inf else "["
-        right = ")" if self.high_open or self.high == math.inf else "]"
-        return f"{left}{self.low:g}, {self.high:g}{right}"
+        return interval_text(*self)
 
     @staticmethod
     def of(symbol: sp.Symbol) -> Domain:

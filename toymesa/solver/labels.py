@@ -1,0 +1,141 @@
+"""The answer as a labelled Dataset, with what made it, and the one line of a failure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from toymesa.arguments import Array
+from toymesa.errors import SolveError
+from toymesa.kernels.batch import Controls, observe_batch
+from toymesa.kernels.cache import installed
+from toymesa.kernels.generate import compile_model
+from toymesa.solver.inputs import Cells
+from toymesa.status import Status
+from toymesa.symbolic.model import Model
+
+
+@dataclass
+class Outcome:
+    """What a route computed, a row a cell.
+
+    states: (row, time, state). status, when: how and at which time each ended, in the state ``reached``. steps:
+    accepted, by method. label: the method used. found: event name -> times and states a row. undefined: the name of an
+    event or observable that was no finite number somewhere.
+    """
+
+    states: Array
+    status: NDArray[np.int64]
+    steps: Array
+    when: Array
+    reached: Array
+    label: str
+    found: dict[str, list[tuple[Array, Array]]] = field(default_factory=dict)
+    undefined: str | None = None
+
+
+def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: Outcome) -> xr.Dataset:
+    """Everything computed over the swept names and time, with statuses completed by what is read off the states."""
+    compiled = compile_model(model)
+    moments = outcome.when[:, None] if how.steady else times[None, :]
+    read = observe_batch(compiled, np.where(np.isfinite(moments), moments, 0.0), outcome.states, batch.params)
+    _complete(model, compiled.observe_names, outcome, read)
+    index = {n: i for i, n in enumerate(compiled.observe_names)}
+    dims = batch.dims if how.steady else (*batch.dims, "time")
+    shape = batch.shape if how.steady else (*batch.shape, times.size)
+    columns = {n: outcome.states[..., i] for i, n in enumerate(model.state_names)}
+    columns |= {n: read[..., index[n]] for n in model.observables}
+    data: dict[str, Any] = {n: (dims, v.reshape(shape), _meaning(model, n)) for n, v in columns.items()}
+    data |= _endings(batch, outcome, steady=how.steady)
+    for name, hits in outcome.found.items():
+        data |= _event_variables(name, hits, batch, len(model.states))
+    coords: dict[str, Any] = dict(batch.coords)
+    if not how.steady:
+        coords["time"] = ("time", times, {"long_name": "steps" if model.discrete else "training time"})
+    if outcome.found:
+        coords["state"] = list(model.state_names)
+    return xr.Dataset(data, coords=coords, attrs=_attributes(model, batch, outcome.label, how))
+
+
+def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Array) -> None:
+    """No cell is ok whose requirements fail or whose observables are no finite numbers where its states are."""
+    solved = np.isfinite(outcome.states).all(axis=2)
+    for i, name in enumerate(names):
+        ok = outcome.status == Status.OK
+        if name.startswith("requires:"):
+            outcome.status[ok & (read[..., i] <= 0).any(axis=1)] = Status.INNER_NOT_MINIMUM
+        elif name in model.observables:
+            lost = ok & (solved & ~np.isfinite(read[..., i])).any(axis=1)
+            if lost.any():
+                outcome.status[lost], outcome.undefined = Status.OVERFLOW, outcome.undefined or name
+
+
+def _endings(batch: Cells, outcome: Outcome, *, steady: bool) -> dict[str, Any]:
+    codes = {"flag_values": [int(s) for s in Status], "flag_meanings": " ".join(s.label for s in Status)}
+    status, steps = outcome.status.astype(np.uint8), outcome.steps.sum(axis=1).astype(np.int64)
+    out: dict[str, Any] = {
+        "status": (batch.dims, status.reshape(batch.shape), {"long_name": "how it ended", **codes}),
+        "nsteps": (batch.dims, steps.reshape(batch.shape), {"long_name": "accepted steps"}),
+    }
+    if steady:
+        out["t_steady"] = (batch.dims, outcome.when.reshape(batch.shape), {"long_name": "time at which it was steady"})
+    return out
+
+
+def _event_variables(name: str, hits: list[tuple[Array, Array]], batch: Cells, n: int) -> dict[str, Any]:
+    width = max((x.size for x, _ in hits), default=0)
+    times = np.full((len(hits), width), np.nan)
+    states = np.full((len(hits), width, n), np.nan)
+    for row, (x, s) in enumerate(hits):
+        times[row, : x.size], states[row, : x.size] = x, s
+    dim = f"event_{name}_index"
+    count = np.array([x.size for x, _ in hits], dtype=np.int64)
+    return {
+        f"event_{name}": ((*batch.dims, dim), times.reshape(*batch.shape, width), {"long_name": f"times of {name}"}),
+        f"event_{name}_count": (batch.dims, count.reshape(batch.shape), {"long_name": f"number of {name}"}),
+        f"event_{name}_state": ((*batch.dims, dim, "state"), states.reshape(*batch.shape, width, n), {}),
+    }
+
+
+def _meaning(model: Model, name: str) -> dict[str, str]:
+    return {"long_name": model.meanings[name]} if name in model.meanings else {}
+
+
+@cache
+def _versions() -> str:
+    packages = ("toymesa", "numpy", "scipy", "sympy", "numba", "xarray")
+    return json.dumps({p: installed(p) for p in packages}, sort_keys=True)
+
+
+def _attributes(model: Model, batch: Cells, label: str, how: Controls) -> dict[str, Any]:
+    atol = how.absolute(len(model.states))
+    return {
+        "model": model.name,
+        "fingerprint": model.fingerprint,
+        "params": json.dumps({**model.defaults(), **batch.given["params"]}, sort_keys=True),
+        "start": json.dumps(batch.given["start"], sort_keys=True),
+        "method": label,
+        "rtol": how.rtol,
+        "atol": float(atol[0]) if (atol == atol[0]).all() else atol.tolist(),
+        "versions": _versions(),
+    }
+
+
+def raise_failure(model: Model, data: xr.Dataset, outcome: Outcome) -> None:
+    """SolveError for a single trajectory that failed: status, time, state, advice."""
+    status = Status(int(data["status"].values))
+    if status is Status.OK:
+        return
+    when, last = float(outcome.when[0]), outcome.reached[0]
+    state = ", ".join(f"{n} = {v:g}" for n, v in zip(model.state_names, last, strict=True))
+    where = f" ({state})" if np.isfinite(last).all() and len(last) <= 8 else ""
+    what = f": {outcome.undefined} is not a finite number" if outcome.undefined else ""
+    bracket = f"; the blow-up is just after t = {when:.10g}" if status is Status.BLOW_UP else ""
+    message = f"{model.name}: {status.label} at t = {when:g}{where}{what}: {status.advice}{bracket}"
+    raise SolveError(message, status=status.label, dataset=data)
