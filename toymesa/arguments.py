@@ -32,12 +32,13 @@ def numbers(name: str, value: Any) -> Array:
         raw = np.asarray(value)
     except ValueError as error:
         raise ArgumentError(f"{name} must be numbers in a regular shape; got {_shown(value)}") from error
-    if raw.dtype.kind in "fiu":
+    mixed = isinstance(value, list | tuple) and any(isinstance(v, bool | np.bool_) for v in value)
+    if raw.dtype.kind in "fiu" and not mixed:
         with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, which has its own check
             return raw.astype(np.float64)
     if raw.dtype.kind == "O" and isinstance(value, np.ndarray):
         raise ArgumentError(f"{name} must be real numbers; got an array of objects: {_shown(value)}")
-    entries = raw if raw.dtype.kind in "bc" else np.asarray(value, dtype=object)
+    entries = np.asarray(value, dtype=object)
     out = np.empty(entries.shape)
     for place in np.ndindex(entries.shape):
         out[place] = _float(name, entries[place], place)
