@@ -23,7 +23,7 @@ from toymesa.symbolic.work import TooMuchWork, at_most
 
 MAX_LENGTH, MAX_PARTS, MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT = 4000, 600, 60, 40, 64
 MAX_BITS = 8192  # of numerator and denominator of the numbers that are put together
-MAX_WORK, MAX_DOUBT = 25_000, 5_000  # function calls to build, and to see whether it is real: some 20 to 50 ms together
+MAX_WORK, MAX_DOUBT = 50_000, 10_000  # function calls to build, and to see whether it is real: at most some 50 ms
 _RELATIONS = {ast.Gt: sp.Gt, ast.GtE: sp.Ge, ast.Lt: sp.Lt, ast.LtE: sp.Le, ast.Eq: sp.Eq}
 _NUMBER = re.compile(r"(\d+)(\.\d*)?([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?")
 
@@ -146,9 +146,10 @@ class _Builder:
         source = ast.get_source_segment(self.source, node) or repr(node.value)
         if not _NUMBER.fullmatch(source) or len(source) > MAX_DIGITS:
             raise self._fail(node, f"a number must be decimal and at most {MAX_DIGITS} characters long")
-        if isinstance(node.value, float) and not (node.value == 0 or 1e-300 < node.value < 1e300):
+        digits = source.lower().partition("e")[0]
+        if isinstance(node.value, float) and digits.strip("0.") and not 1e-300 < node.value < 1e300:
             raise self._fail(node, f"the number {source} is outside the range of floating point")
-        return _Part(sp.Rational(source), float(node.value))
+        return _Part(sp.Rational(source) if node.value else sp.Integer(0), float(node.value))
 
     def _name(self, node: ast.Name) -> _Part:
         if node.id in self.names:
