@@ -62,40 +62,6 @@ def test_stopping_early_for_worse(small):
     assert stopped < 1.2 < 1.9 < float(worse["n_eff"][-1])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["answer", "--law", "kaplann"], "did you mean 'kaplan'"),
-        (["answer", "--compute", "5"], "LO:HI"),
-        (["answer", "--threshold", "1e-5"], "above the perturbation"),
-        (["answer", "--mechanisms", "a"], "at least two"),
-        (["solve", "nothing", "--t", "1"], "no model 'nothing'"),
-        (["solve", "gated"], "--t is missing"),
-        (["solve", "gated", "--t", "1", "--set", "diversty=2"], "did you mean 'diversity'"),
-        (["solve", "gated", "--t", "x"], "must be a number"),
-        (["scaling", "epok"], "did you mean 'epoch'"),
-        (["fit", "none.csv"], "no file"),
-        (["verify", "none.toml"], "no file"),
-    ],
-)
-def test_errors_are_one_line_and_exit_2(arguments, message, capsys):
-    assert main(arguments) == 2
-    err = capsys.readouterr().err
-    assert message in err
-    assert err.count("\n") == 1
-
-
-def test_usage_errors(capsys):
-    for arguments, message in (
-        (["slove"], "did you mean 'solve'"),
-        (["solve", "gated", "--tt", "1"], "unknown argument"),
-    ):
-        with pytest.raises(SystemExit) as stop:
-            main(arguments)
-        assert stop.value.code == 2
-        assert message in capsys.readouterr().err
-
-
 def test_a_wrong_formula_is_refuted_on_the_command_line(tmp_path, capsys):
     (tmp_path / "m.toml").write_text(
         'name = "m"\n[states]\nx = "-k*x"\n[params]\nk = { value = 1.0, domain = [0.1, 9] }\n'

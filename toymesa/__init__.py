@@ -55,6 +55,7 @@ _WHERE: dict[str, str] = {
     "ModelError": "errors",
     "SolveError": "errors",
     "ToymesaError": "errors",
+    "ToymesaWarning": "errors",
 }
 _ROOMS = ("question", "models", "scaling", "theorems", "plot", "symbolic", "kernels", "testing")
 
@@ -65,6 +66,7 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.errors import ModelError as ModelError
     from toymesa.errors import SolveError as SolveError
     from toymesa.errors import ToymesaError as ToymesaError
+    from toymesa.errors import ToymesaWarning as ToymesaWarning
     from toymesa.question import answer as answer
     from toymesa.solver import cross_check as cross_check
     from toymesa.solver import solve as solve

@@ -18,6 +18,10 @@ class ToymesaError(Exception):
     """Base class of every error that toymesa raises on purpose."""
 
 
+class ToymesaWarning(UserWarning):
+    """Something that is allowed and seldom meant."""
+
+
 class DomainError(ToymesaError, ValueError):
     """A value of the right type that is outside what is allowed."""
 

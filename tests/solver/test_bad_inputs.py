@@ -19,7 +19,7 @@ import sympy as sp
 import xarray as xr
 
 import toymesa as tm
-from toymesa.errors import ArgumentError, DomainError, ExpressionError, ModelError, SolveError
+from toymesa.errors import ArgumentError, DomainError, ExpressionError, ModelError, SolveError, ToymesaWarning
 from toymesa.kernels.arrays import array_function
 from toymesa.scaling import Runs, fit, get_law
 from toymesa.status import Status
@@ -201,7 +201,7 @@ CASES = [
     refused(27, ArgumentError, "solve has no argument 'rtoll'; did you mean 'rtol'", rtoll=1e-3),
     refused(27, ArgumentError, "did you mean 'compute'", act=lambda: tm.answer(comptue=(1e18, 1e20))),
     allowed(28, np.e, lambda: tm.solve(OPEN, [0.0, -1.0])["x"].values[-1], 1e-7),
-    refused(28, UserWarning, "gated", "unstable", model=tm.models.gated, t=-1.0),
+    refused(28, ToymesaWarning, "gated", "unstable", model=tm.models.gated, t=-1.0),
     allowed(29, [1.0], lambda: tm.solve(OPEN, 0)["x"].values),
     allowed(29, [1.0], lambda: tm.solve(OPEN, [0.0])["x"].values),
     refused(30, DomainError, "t must be finite; got nan", t=nan),
@@ -252,12 +252,12 @@ CASES = [
         [Status.BAD_PARAM, Status.OK],
         lambda: statuses(OPEN, 1.0, params={"k": xr.DataArray([nan, 1.0], dims="case")}),
     ),
-    refused(44, ArgumentError, "no params 'kk'; did you mean 'k'", params={"kk": 1}),
-    refused(44, ArgumentError, "no start 'X'; did you mean 'x'", start={"X": 1.0}),
+    refused(44, ArgumentError, "no parameter 'kk'; did you mean 'k'", params={"kk": 1}),
+    refused(44, ArgumentError, "no state 'X'; did you mean 'x'", start={"X": 1.0}),
     refused(
         44, ArgumentError, "Model has no argument 'flwo'; did you mean 'flow'", act=lambda: tm.Model(name="m", flwo={})
     ),
-    refused(44, ArgumentError, "no params '3'", params={3: 1.0}),
+    refused(44, ArgumentError, "no parameter '3'", params={3: 1.0}),
     refused(44, ArgumentError, "params gives 'k' twice", params={"k": 1.0, k: 2.0}),
     refused(45, ArgumentError, "no parameter 'kk'; did you mean 'k'? (allowed: k)", act=lambda: OPEN.with_params(kk=1)),
     refused(45, ArgumentError, "Model has no argument 'flwo'; did you mean 'flow'", act=lambda: OPEN.with_(flwo={})),

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from toymesa import __version__
-from toymesa.errors import ToymesaError, did_you_mean
+from toymesa.cli.shapes import SHAPES
+from toymesa.errors import ToymesaError, ToymesaWarning, did_you_mean
 
 OK, FAILED, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -20,15 +22,26 @@ OK, FAILED, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 class _Parser(argparse.ArgumentParser):
     """Errors in one line, with the nearest valid name."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As ever, but what a command does not know is its own error, with its own options."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            options = [o for a in self._actions for o in a.option_strings]
+            self.error(f"unknown argument {rest[0]!r}{did_you_mean(rest[0].split('=')[0], options)}")
+        return found, rest
+
     def error(self, message: str) -> NoReturn:
+        """Leave with one line on standard error and exit code 2."""
         if "invalid choice: " in message:
             got = message.split("invalid choice: ")[1].split(" (")[0].strip("'")
             choices = next((a.choices for a in self._actions if a.choices and got not in a.choices), ())
             message = f"{message.split('invalid choice')[0]}unknown {got!r}{did_you_mean(got, map(str, choices or ()))}"
-        elif message.startswith("unrecognized arguments: "):
-            got = message.removeprefix("unrecognized arguments: ").split()[0]
-            options = [o for a in self._actions for o in a.option_strings]
-            message = f"unknown argument {got!r}{did_you_mean(got.split('=')[0], options)}"
+        message = message.removeprefix("argument ")
+        message = message.replace("invalid float value:", "must be a number; got")
+        message = message.replace("invalid int value:", "must be a whole number; got")
+        if message.endswith("expected one argument"):
+            option = message.split(":")[0].split("/")[-1]
+            message += f" (a value that begins with '-' is written {option}=VALUE)"
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
@@ -44,16 +57,16 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"toymesa {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
 
-    def command(name: str, text: str, **more: Any) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False, **more)
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, epilog=SHAPES.get(name), allow_abbrev=False)
         sub.add_argument("--json", action="store_true", help="machine-readable output on standard output")
         return sub
 
     _answer(command("answer", "the main job: is training still joint when it stops, and what would change that?"))
-    _solve(command("solve", "solve a model over time", epilog=_SOLVE_SHAPE))
+    _solve(command("solve", "solve a model over time"))
     models = command("models", "list the models, or show one with its equations and claims")
     models.add_argument("name", nargs="?", metavar="NAME")
-    verify = command("verify", "prove or refute a claim about a model", epilog=_VERIFY_SHAPE)
+    verify = command("verify", "prove or refute a claim about a model")
     verify.add_argument("claim", metavar="CLAIM.toml")
     verify.add_argument("--points", type=int, default=20, help="points of the numerical search for a counterexample")
     verify.add_argument("--precision", type=int, default=256, help="bits of the ball arithmetic")
@@ -70,15 +83,6 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--seed", type=int, default=0)
     command("info", "versions and directories, for bug reports")
     return top
-
-
-_SOLVE_SHAPE = (
-    'JSON: {"time": [..], "states": {name: [..]}, "observables": {name: [..]}, "status": "ok", "method": ".."}'
-)
-_VERIFY_SHAPE = (
-    'JSON: {"claim", "kind", "verdict": "PROVED|REFUTED|UNDECIDED|NUMERICAL", "reason", "counterexample": {name: "p/q"} or null, '
-    '"residual", "points", "precision"}; exit code 1 if REFUTED'
-)
 
 
 def _answer(sub: argparse.ArgumentParser) -> None:
@@ -118,8 +122,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     from toymesa.cli import commands  # after parsing, so that --help stays immediate
 
+    def warn(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"toymesa {arguments.command}: warning: {message}", file=sys.stderr)
+
     try:
-        return int(getattr(commands, f"run_{arguments.command}")(arguments))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", category=ToymesaWarning)
+            warnings.showwarning = warn
+            return int(getattr(commands, f"run_{arguments.command}")(arguments))
     except KeyboardInterrupt:
         print("toymesa: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -60,10 +60,10 @@ def assignments(pairs: list[str], what: str) -> dict[str, float]:
 
 def interval(text: str, what: str) -> tuple[float, float]:
     """``LO:HI`` as two numbers."""
-    low, colon, high = text.partition(":")
-    if not colon:
-        raise ArgumentError(f"{what} takes LO:HI; got {text!r}")
-    return number(low, what), number(high, what)
+    ends = text.split(":")
+    if len(ends) != 2:
+        raise ArgumentError(f"{what} takes LO:HI, such as 1:1000; got {text!r}")
+    return number(ends[0], what), number(ends[1], what)
 
 
 def emit(arguments: argparse.Namespace, data: Any, page: str) -> None:
@@ -74,7 +74,10 @@ def emit(arguments: argparse.Namespace, data: Any, page: str) -> None:
 def run_answer(arguments: argparse.Namespace) -> int:
     """The main job."""
     from toymesa.question import answer
+    from toymesa.question.result import output_directory
 
+    if arguments.out is not None:
+        output_directory(arguments.out)  # refused now, not after the computation
     result = answer(
         law=arguments.law,
         runs=arguments.runs,

@@ -37,6 +37,15 @@ _ROW = (
 _CELL = ("compute", "diversity", "leader", "n_eff", "expected_bits", "deployment_loss")
 
 
+def output_directory(directory: str | os.PathLike[str]) -> Path:
+    """The directory to write to, made if it is missing; DomainError if the place is a file."""
+    place = Path(directory)
+    if place.exists() and not place.is_dir():
+        raise DomainError(f"the output directory must not be a file; got {str(place)!r}")
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """Everything that the main job computed.
@@ -86,10 +95,7 @@ class Answer:
         """
         from toymesa import plot
 
-        place = Path(directory)
-        if place.exists() and not place.is_dir():
-            raise DomainError(f"--out must be a directory; got the file {str(place)!r}")
-        place.mkdir(parents=True, exist_ok=True)
+        place = output_directory(directory)
         written = plot.answer_figures(self, place)
         for name, data in self.datasets().items():
             path = place / f"{name}.nc"

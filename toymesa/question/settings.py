@@ -95,7 +95,8 @@ def _decades(ends: tuple[float, float], name: str, per_decade: int) -> NDArray[n
         raise ArgumentError(f"{name} must be a pair (low, high); got {ends!r}") from error
     if not (0 < low <= high < math.inf):
         raise DomainError(f"{name} must satisfy 0 < low <= high < inf; got {low:g}:{high:g}")
-    count = math.ceil(per_decade * math.log10(high / low) - 1e-9) + 1
+    decades = math.log10(high) - math.log10(low)
+    count = math.ceil(per_decade * decades - 1e-9) + 1
     if count > 200:
-        raise DomainError(f"{name} spans {math.log10(high / low):.0f} decades; at most {200 // per_decade} are allowed")
+        raise DomainError(f"{name} spans {decades:.0f} decades; at most {200 // per_decade} are allowed")
     return np.geomspace(low, high, count) if count > 1 else np.array([low])

@@ -82,13 +82,17 @@ def read_runs(
     of the first thing that cannot be used.
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.exists():
         raise DomainError(f"there is no file {str(path)!r}")
+    if not file.is_file():
+        raise DomainError(f"{str(path)!r} is not a file")
     try:
         with file.open(newline="", encoding="utf-8-sig") as handle:
             rows = list(csv.reader(handle))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DomainError(f"{file.name}: not a CSV text file ({error})") from None
+    except UnicodeDecodeError:
+        raise DomainError(f"{file.name}: not a text file in UTF-8") from None
+    except csv.Error as error:
+        raise DomainError(f"{file.name}: not a CSV file ({error})") from None
     if not rows:
         raise DomainError(f"{file.name}: the file is empty")
     header = [h.strip() for h in rows[0]]

@@ -71,7 +71,8 @@ def _named(mapping: Any, what: str, allowed: Sequence[str], model: str) -> dict[
     for key, value in mapping.items():
         name = key if isinstance(key, str) else getattr(key, "name", repr(key))
         if name not in allowed:
-            raise ArgumentError(f"model {model!r} has no {what} {name!r}{did_you_mean(name, allowed)}")
+            kind = "parameter" if what == "params" else "state"
+            raise ArgumentError(f"model {model!r} has no {kind} {name!r}{did_you_mean(name, allowed)}")
         if name in out:
             raise ArgumentError(f"{what} gives {name!r} twice, as a symbol and as a name")
         out[name] = value

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from toymesa.arguments import Array, generator, whole
-from toymesa.errors import ArgumentError, DomainError, named_arguments
+from toymesa.errors import ArgumentError, DomainError, ToymesaWarning, named_arguments
 from toymesa.kernels.batch import Controls, interpolate, record, run_batch
 from toymesa.kernels.generate import compile_model
 from toymesa.solver import exact
@@ -48,7 +48,8 @@ def solve(
     Parameters
     ----------
     model : the model; t : end time (201 evenly spaced times from 0; every step of a map), or the times wanted,
-        decreasing for backward integration. With ``until="steady"`` the cap (default 1e8).
+        decreasing for backward integration (with a ToymesaWarning for a gradient flow). With ``until="steady"`` the cap
+        (default 1e8).
     start, params : name (or symbol) -> number, list (a dimension of its own, ``start_<name>`` for starts), DataArray
         (broadcast by its dimension names) or a function of a Generator (drawn with ``rng``). Starts may be given in the
         coordinates of a simplex instead of log-odds.
@@ -85,7 +86,8 @@ def solve(
     batch = cells(model, start, params, draw)
     watched = events_of(model, events)
     if model.potential is not None and times[-1] < 0:
-        warnings.warn(f"{model.name}: a gradient flow runs uphill backward in time and is unstable", stacklevel=3)
+        message = f"{model.name}: a gradient flow runs uphill backward in time and is unstable"
+        warnings.warn(message, ToymesaWarning, stacklevel=3)
     route = exact.choose(model, batch, times, steady=how.steady) if wanted in ("auto", "closed") else None
     if wanted == "closed" and route is not None:
         exact.require(model, route)

@@ -1,0 +1,40 @@
+"""The JSON that each command prints with ``--json``, as its ``--help`` says it. Scripts depend on these shapes."""
+
+from __future__ import annotations
+
+SHAPES: dict[str, str] = {
+    "answer": (
+        'JSON: {"law", "perturbation", "threshold", "mechanisms": [name, ..], "rows": [{"compute" (FLOP), "parameters", '
+        '"steps" or null, "tokens" or null, "excess", "share", "reducible_ratio", "residual", "critical_diversity", '
+        '"critical_diversity_converged", "critical_diversity_fixed_point", "measured_critical_diversity", and with --noise '
+        '"noise_critical_diversity"}, ..], "map": [{"compute", "diversity", "leader", "n_eff", "expected_bits", '
+        '"deployment_loss"}, ..], "paragraph"}'
+    ),
+    "solve": (
+        'JSON: {"time": [..], "states": {name: [..]}, "observables": {name: [..]}, "status": "ok", "method": ".."}; what is '
+        "no finite number is null; exit code 3 if the status is not ok"
+    ),
+    "models": (
+        'JSON without NAME: {"models": [{"name", "question"}, ..]}; with NAME: {"name", "question", "reference", '
+        '"fingerprint", "latex", "states": [{"name", "meaning"}, ..], "parameters": [{"name", "default", "domain": '
+        '"[low, high]", "meaning"}, ..], "observables": [{"name", "meaning"}, ..], "claims": [{"name", "statement", "kind", '
+        '"verdict", "derivation"}, ..]}'
+    ),
+    "verify": (
+        'JSON: {"claim", "kind", "verdict": "PROVED|REFUTED|UNDECIDED|NUMERICAL", "reason", "counterexample": {name: "p/q"} or null, '
+        '"residual", "points", "precision"}; exit code 1 if REFUTED'
+    ),
+    "check": (
+        'JSON: {"claims": [{"model", "name", "kind", "verdict": "PROVED|REFUTED|UNDECIDED|NUMERICAL", "derivation"}, ..], '
+        '"cross_checks": [{"model", "name", "error" (in units of what is allowed), "ok"}, ..]}; exit code 1 if a claim is '
+        "REFUTED or a cross-check is not ok"
+    ),
+    "scaling": (
+        'JSON: {"law", "source", "rows": [{"quantity", "source", "stated", "derived", "follows": true or false, "note"}, ..]}'
+    ),
+    "fit": (
+        'JSON: {"constants": {"E", "A", "B", "alpha", "beta"}, "intervals": {constant: [low, high]} (empty without '
+        '--bootstrap), "objective", "n_runs"}; L(N, D) = E + A/N^alpha + B/D^beta in nats'
+    ),
+    "info": 'JSON: {"toymesa", "python", "system", package: version or "not installed", .., "cache": directory}',
+}
