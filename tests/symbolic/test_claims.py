@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toymesa as tm
-from toymesa.errors import ArgumentError
+from toymesa.errors import ArgumentError, ModelError
 from toymesa.symbolic.claims import KINDS
 
 x, y = sp.symbols("x y", real=True)
@@ -95,3 +95,8 @@ def test_incomplete_claims():
         claim("identity", rhs=1)
     with pytest.raises(ArgumentError, match="did you mean 'identity'"):
         claim("identitty", lhs=1, rhs=1)
+
+
+def test_text_in_a_claim_is_not_evaluated():
+    with pytest.raises(ModelError, match="made of SymPy symbols"):
+        tm.verify(claim("identity", lhs="__import__('os').getpid()", rhs=sp.Integer(1)))

@@ -1,14 +1,17 @@
 """The parser: what is allowed means what it says, everything else is its own error, quickly."""
 
+import ast
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import toymesa
 from toymesa.cli import main
 from toymesa.errors import ExpressionError, ToymesaError
 from toymesa.symbolic.files import load_model
@@ -225,6 +228,41 @@ def test_printed_expressions_come_back(expr):
         assert parse(sp.sstr(expr), {"x": x, "y": y}).equals(expr) is not False
     except ExpressionError as error:
         assert any(w in str(error) for w in ("exponent", "no finite real value", "range of floating", "too much work"))
+
+
+# where source becomes code: formulas that our printers wrote from whitelisted trees, kernels likewise, our derivations
+AUDITED = {"kernels/arrays.py", "kernels/cache.py", "check.py"}
+
+
+def test_no_text_is_evaluated_anywhere_else():
+    package = Path(toymesa.__file__).parent
+    found = set()
+    for path in package.rglob("*.py"):
+        where = path.relative_to(package).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {a.name for a in node.names} | {getattr(node, "module", None)}
+                found |= {(where, n) for n in names & {"pickle", "marshal", "shelve", "joblib", "yaml"}}
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                strict = any(k.arg == "strict" and getattr(k.value, "value", None) is True for k in node.keywords)
+                text = name in ("sympify", "S", "nsimplify") and not strict
+                bare = isinstance(node.func, ast.Name) and name in ("eval", "exec", "compile", "__import__")
+                if text or bare or name in ("exec_module", "parse_expr", "lambdify"):
+                    found.add((where, name))
+    assert {f for f, _ in found} == AUDITED, found
+
+
+@pytest.mark.parametrize(
+    "name", ["__import__('os').getpid()", "a.b", "a b", "lambda", "a/b", "../a", "", "a\n", "α", "status", "t"]
+)
+def test_no_name_but_an_identifier_reaches_generated_code(name):
+    symbol = sp.Symbol(name, real=True)
+    for definition in ({"flow": {symbol: -symbol}}, {"flow": {x: -x * symbol}, "params": {symbol: 1.0}}):
+        with pytest.raises(ToymesaError):
+            toymesa.Model(name="m", **definition)
+    with pytest.raises(ToymesaError):
+        toymesa.Model(name=name, flow={x: -x})
 
 
 FLOW = 'name = "m"\n[states]\nx = "mu + lam*x - x**3"\n[params]\nmu = 0.0\nlam = 1.0\n[start]\nx = 0.1\n'

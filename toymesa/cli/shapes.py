@@ -21,8 +21,8 @@ SHAPES: dict[str, str] = {
         '"verdict", "derivation"}, ..]}'
     ),
     "verify": (
-        'JSON: {"claim", "kind", "verdict": "PROVED|REFUTED|UNDECIDED|NUMERICAL", "reason", "counterexample": {name: "p/q"} or null, '
-        '"residual", "points", "precision"}; exit code 1 if REFUTED'
+        'JSON: {"claim", "kind", "verdict": "PROVED|REFUTED|UNDECIDED|NUMERICAL", "reason", "counterexample": '
+        '{name: "p/q"} or null, "residual", "points", "precision"}; exit code 1 if REFUTED'
     ),
     "check": (
         'JSON: {"claims": [{"model", "name", "kind", "verdict": "PROVED|REFUTED|UNDECIDED|NUMERICAL", "derivation"}, ..], '

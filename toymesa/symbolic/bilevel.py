@@ -22,6 +22,7 @@ from typing import Any
 import sympy as sp
 
 from toymesa.errors import ArgumentError, ModelError, did_you_mean
+from toymesa.symbolic.checks import expression
 from toymesa.symbolic.flows import Geometry, Metric
 from toymesa.symbolic.model import TIME, InnerRun, Model
 from toymesa.symbolic.optimizers import Optimizer, build
@@ -91,13 +92,13 @@ def bilevel(
     pair = _Pair(base_loss, mesa_objective, outer, inner, tasks, regularizer, metric, start, observables, name)
     pair.refuse_empty(coupling)
     if coupling == "joint":
-        parts = _joint(pair, sp.sympify(1 if rate is None else rate, strict=True))
+        parts = _joint(pair, expression(1 if rate is None else rate))
     elif coupling == "equilibrium":
         parts = _equilibrium(pair)
     elif steps is not None:
-        parts = _unrolled_steps(pair, steps, sp.sympify(step, strict=True))
+        parts = _unrolled_steps(pair, steps, expression(step))
     else:
-        parts = _unrolled_time(pair, sp.sympify(inner_time, strict=True))
+        parts = _unrolled_time(pair, expression(inner_time))
     return build(optimizer, params or {}, name=name, charts=pair.geometry.charts(), **{**parts, **more})
 
 
@@ -135,13 +136,13 @@ class _Pair:
         name: str,
     ) -> None:
         self.name = name
-        self.base = sp.sympify(base_loss, strict=True)
-        self.mesa = sp.sympify(mesa_objective, strict=True)
-        self.regularizer = sp.sympify(regularizer, strict=True)
+        self.base = expression(base_loss)
+        self.mesa = expression(mesa_objective)
+        self.regularizer = expression(regularizer)
         self.outer, self.inner = tuple(outer), tuple(inner)
         self.laws = dict(tasks) if isinstance(tasks, Mapping) else dict.fromkeys(tasks, "")
         self.tasks = tuple(self.laws)
-        self.observables = {n: sp.sympify(e, strict=True) for n, e in (observables or {}).items()}
+        self.observables = {n: expression(e) for n, e in (observables or {}).items()}
         if not self.inner:
             raise ModelError(f"model {name!r}: a bilevel model needs at least one inner variable")
         names = [s.name for s in (*self.outer, *self.inner, *self.tasks)]
@@ -154,7 +155,7 @@ class _Pair:
             raise ModelError(f"model {name!r}: the regularizer must not use inner or task variables; got {bad}")
         self.geometry = Geometry.of(self.outer, metric)
         begin = {getattr(k, "name", k): v for k, v in (start or {}).items()}
-        self.inner_start = {a: sp.sympify(begin.pop(a.name, 0), strict=True) for a in self.inner}
+        self.inner_start = {a: expression(begin.pop(a.name, 0)) for a in self.inner}
         self.start = self.geometry.start(begin)
 
     def refuse_empty(self, coupling: str) -> None:
@@ -211,7 +212,7 @@ class _Pair:
                 f"model {self.name!r}: the {what} is of degree {power} in task variable {task.name!r}; "
                 f"give its distribution: tasks={{{task.name}: one of {', '.join(_MOMENTS)}}}"
             )
-        return sp.sympify(_MOMENTS[law](power))
+        return sp.sympify(_MOMENTS[law](power), strict=True)
 
     def parts(self, loss: sp.Expr, seen: Mapping[sp.Symbol, sp.Expr], **more: Any) -> dict[str, Any]:
         """Model fields common to the couplings; ``seen`` replaces inner variables in observables."""

@@ -31,7 +31,8 @@ def expression(value: object) -> sp.Expr:
     try:
         return sp.sympify(value, strict=True)
     except (sp.SympifyError, TypeError) as error:
-        raise ModelError(f"an expression must be made of SymPy symbols and numbers; got {value!r}") from error
+        hint = " (toymesa.parse reads a formula in text)" if isinstance(value, str) else ""
+        raise ModelError(f"an expression must be made of SymPy symbols and numbers; got {value!r}{hint}") from error
 
 
 def symbols_by_name(model: Model) -> dict[str, sp.Symbol]:

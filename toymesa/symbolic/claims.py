@@ -18,6 +18,7 @@ from sympy.logic.boolalg import Boolean
 
 from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
 from toymesa.symbolic.balls import Undecidable, evaluate, sample
+from toymesa.symbolic.checks import expression
 from toymesa.symbolic.model import TIME, Domain, Model, at_start
 from toymesa.symbolic.prove import is_nonnegative, is_zero, plain
 
@@ -184,33 +185,33 @@ def _residuals(claim: Claim) -> list[tuple[str, sp.Expr]]:
         left, right = claim.lhs, claim.rhs
         if isinstance(left, sp.MatrixBase) or isinstance(right, sp.MatrixBase):
             return [(f"entry {i}", e) for i, e in enumerate(sp.Matrix(left) - sp.Matrix(right))]
-        return [("difference", sp.sympify(left) - sp.sympify(right))]
+        return [("difference", expression(left) - expression(right))]
     if claim.kind == "inequality":
-        return [("value", sp.sympify(claim.expr))]
+        return [("value", expression(claim.expr))]
     if claim.kind == "limit":
-        limit = sp.limit(sp.sympify(claim.expr), claim.variable, claim.target, claim.direction)
-        return [("limit minus value", limit - sp.sympify(claim.value))]
+        limit = sp.limit(expression(claim.expr), claim.variable, claim.target, claim.direction)
+        return [("limit minus value", limit - expression(claim.value))]
     model = claim.model
     assert model is not None  # checked when the claim was made
     if claim.kind == "fixed_point":
-        point = {s: sp.sympify(e) for s, e in dict(claim.point or {}).items()}
+        point = {s: expression(e) for s, e in dict(claim.point or {}).items()}
         equations = {**model.flow, **{sp.Symbol(f"constraint of {s}"): e for s, e in model.algebraic.items()}}
         rest = {s: (e - s if model.discrete and s in model.flow else e) for s, e in equations.items()}
         return [(f"rate of {s}", e.subs(point, simultaneous=True)) for s, e in rest.items()]
     if claim.kind == "solution":
-        form = {s: sp.sympify(e) for s, e in dict(claim.solution or {}).items()}
+        form = {s: expression(e) for s, e in dict(claim.solution or {}).items()}
         out = []
         for s, rate in model.flow.items():
             out.append((f"rate of {s}", sp.diff(form[s], TIME) - rate.subs(form, simultaneous=True)))
             out.append((f"start of {s}", form[s].subs(TIME, 0) - at_start(s)))
         return out
-    expr = sp.sympify(claim.expr if claim.expr is not None else model.potential)
+    expr = expression(claim.expr if claim.expr is not None else model.potential)
     change = sum((sp.diff(expr, s) * e for s, e in model.flow.items()), sp.diff(expr, TIME))
     return [("rate of change", change if claim.kind == "invariant" else -change)]
 
 
 def _substitutions(claim: Claim) -> tuple[dict[sp.Symbol, sp.Expr], list[Boolean]]:
-    where = {s: sp.sympify(e) for s, e in claim.where.items()}
+    where = {s: expression(e) for s, e in claim.where.items()}
     rest = []
     for c in claim.conditions:
         if isinstance(c, sp.Equality) and c.lhs.is_Symbol:
@@ -284,7 +285,7 @@ def _falls(claim: Claim, fall: sp.Expr) -> str | None:
     """dV/dt <= 0: because the flow is minus a positive semidefinite metric times grad V, or by the sign of -dV/dt."""
     model = claim.model
     if model is not None and model.metric is not None and model.potential is not None:
-        same = claim.expr is None or is_zero(sp.sympify(claim.expr) - model.potential)
+        same = claim.expr is None or is_zero(expression(claim.expr) - model.potential)
         if same and _semidefinite(model.metric):
             gradient = sp.Matrix([sp.diff(model.potential, s) for s in model.states])
             residual = sp.Matrix(list(model.flow.values())) + model.metric * gradient

@@ -15,6 +15,7 @@ from typing import Any
 import sympy as sp
 
 from toymesa.errors import ArgumentError, ModelError, did_you_mean
+from toymesa.symbolic.checks import expression
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.model import Chart, Domain, Model
 from toymesa.symbolic.optimizers import Descent, HeavyBall, Optimizer, build
@@ -32,7 +33,7 @@ class Simplex:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "coordinates", tuple(self.coordinates))
-        object.__setattr__(self, "rate", sp.sympify(self.rate, strict=True))
+        object.__setattr__(self, "rate", expression(self.rate))
         if len(self.coordinates) < 2 or len(set(self.coordinates)) < len(self.coordinates):
             raise ModelError(f"a simplex needs at least two different coordinates; got {list(self.coordinates)}")
 
@@ -89,7 +90,7 @@ class Geometry:
                     if name not in by_name or by_name[name] in rates:
                         why = "twice" if name in by_name else f"of an unknown coordinate{did_you_mean(name, by_name)}"
                         raise ModelError(f"the metric gives a rate {why}; got {name!r}")
-                    rates[by_name[name]] = sp.sympify(rate, strict=True)
+                    rates[by_name[name]] = expression(rate)
             elif not isinstance(piece, Simplex):
                 raise ArgumentError(f"a metric is None, a mapping, a Simplex or a list of them; got {piece!r}")
         taken = [c for s in simplices for c in s.coordinates]
@@ -151,7 +152,7 @@ class Geometry:
             name = key if isinstance(key, str) else getattr(key, "name", str(key))
             if name not in known:
                 raise ModelError(f"start of an unknown state {name!r}{did_you_mean(name, known)}")
-            values[known[name]] = sp.sympify(value, strict=True)
+            values[known[name]] = expression(value)
         for s in self.simplices:
             shares = [values.pop(p, None) for p in s.coordinates]
             if all(v is None for v in shares):
@@ -191,14 +192,14 @@ def gradient_flow(
     Returns a Model with the observable ``loss`` and, on a simplex, one observable per share.
     Raises ModelError where the definition contradicts itself.
     """
-    loss = sp.sympify(loss, strict=True)
+    loss = expression(loss)
     geometry = Geometry.of(states, metric)
     if not loss.free_symbols & set(geometry.coordinates):
         raise ModelError(
             f"model {name!r}: the loss depends on none of its states {[s.name for s in states]}; got {loss}"
         )
     gradient = {c: sp.diff(loss, c) for c in geometry.coordinates}
-    extra = {n: geometry.on_states(sp.sympify(e, strict=True)) for n, e in (observables or {}).items()}
+    extra = {n: geometry.on_states(expression(e)) for n, e in (observables or {}).items()}
     return build(
         optimizer,
         params or {},

@@ -19,12 +19,13 @@ from typing import Any
 import sympy as sp
 
 from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
+from toymesa.symbolic.checks import expression
 from toymesa.symbolic.model import Model
 
 
 def _amount(value: Any, what: str) -> sp.Expr:
     """A positive expression: a number above zero, or an expression whose sign its assumptions leave open or positive."""
-    expr = sp.sympify(value, strict=True)
+    expr = expression(value)
     if expr.is_nonpositive or (expr.is_number and not expr.is_positive):
         raise DomainError(f"{what} must be positive; got {value}")
     return expr
@@ -118,7 +119,7 @@ class GradientNoise:
 
     def _matrix(self, model: Model) -> sp.ImmutableMatrix:
         if self.amplitudes is not None:
-            given = {_state(model, k, "the noise"): sp.sympify(e, strict=True) for k, e in self.amplitudes.items()}
+            given = {_state(model, k, "the noise"): expression(e) for k, e in self.amplitudes.items()}
             columns = [s for s in model.states if given.get(s, 0) != 0]
             if not columns:
                 raise ModelError(f"model {model.name!r}: the noise has no amplitude other than zero")

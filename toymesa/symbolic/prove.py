@@ -41,7 +41,7 @@ def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
 
     None where no argument was found. Tried: assumptions, factors, coefficients of one sign, Sturm sequences.
     """
-    expr = plain(sp.sympify(expr))
+    expr = plain(sp.sympify(expr, strict=True))
 
     def known(e: sp.Expr) -> bool:
         return bool(e.is_positive if strict else e.is_nonnegative)
