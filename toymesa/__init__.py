@@ -46,6 +46,7 @@ _WHERE: dict[str, str] = {
     "Outcome": "symbolic.claims",
     "verify": "symbolic.claims",
     "solve": "solver",
+    "simulate": "solver",
     "cross_check": "solver",
     "answer": "question",
     "Status": "status",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.errors import ToymesaWarning as ToymesaWarning
     from toymesa.question import answer as answer
     from toymesa.solver import cross_check as cross_check
+    from toymesa.solver import simulate as simulate
     from toymesa.solver import solve as solve
     from toymesa.status import Status as Status
     from toymesa.symbolic.bilevel import bilevel as bilevel

@@ -1,0 +1,144 @@
+"""Paths with noise: exact laws, measured orders, reproducible streams."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+import xarray as xr
+
+import toymesa as tm
+
+x, y = sp.symbols("x y", real=True)
+k, s, T = sp.symbols("k s T", positive=True)
+# Ornstein and Uhlenbeck; geometric Brownian motion; two noises that do not commute
+OU = tm.gradient_flow(k * x**2 / 2, [x], params={k: 1.0, T: 0.5}, start={x: 2}, optimizer=tm.GradientNoise(T))
+GEOMETRIC = tm.Model(
+    name="geometric", flow={x: k * x}, params={k: 0.5, s: 0.8}, start={x: 1}, noise=sp.Matrix([[s * x]])
+)
+MIXED = tm.Model(
+    name="mixed", flow={x: -x, y: -y}, start={x: 1, y: 1}, params={s: 0.5}, noise=sp.Matrix([[s, s * y], [s * x, s]])
+)
+
+
+def test_stationary_and_transient_moments_of_ornstein_uhlenbeck():
+    times = [0.5, 1.0, 3.0]
+    run = tm.simulate(OU, times, paths=20_000, step=0.05, method="weak2", rng=1)
+    assert run["x"].dims == ("path", "time")
+    for i, t in enumerate(times):
+        mean, variance = 2 * np.exp(-t), 0.5 * (1 - np.exp(-2 * t))
+        values = run["x"].values[:, i]
+        assert abs(values.mean() - mean) < 4 * np.sqrt(variance / values.size)
+        assert abs(values.var() - variance) < 4 * variance * np.sqrt(2 / values.size)
+
+
+def exact_geometric(step: float, method: str, *, paths: int) -> tuple[np.ndarray, np.ndarray]:
+    """End points by a method and by the exact solution on the same noise."""
+    from toymesa.kernels.philox import fill_normals, key_of
+
+    end = tm.simulate(GEOMETRIC, 1.0, paths=paths, step=step, method=method, rng=3)["x"].values[:, -1]
+    z = np.empty((paths, round(1 / step)))
+    for i in range(paths):  # one noise: a step takes one pair and uses its first variate
+        pairs = np.empty(2 * z.shape[1])
+        fill_normals(key_of(3), np.uint64(0), np.uint64(i), np.uint64(0), pairs)
+        z[i] = pairs[::2]
+    return end, np.exp(0.5 - 0.32 + 0.8 * np.sqrt(step) * z.sum(axis=1))
+
+
+@pytest.mark.parametrize(("method", "order"), [("euler", 0.5), ("milstein", 1.0)])
+def test_strong_orders(method, order):
+    steps = [1 / 16, 1 / 64, 1 / 256]
+    errors = []
+    for step in steps:
+        end, exact = exact_geometric(step, method, paths=2000)
+        errors.append(np.abs(end - exact).mean())
+    slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert abs(slope - order) < 0.15
+
+
+@pytest.mark.parametrize(("method", "order"), [("euler", 1.0), ("weak2", 2.0)])
+def test_weak_orders(method, order):
+    # E x^2 = exp((2k + s^2) t); large steps, so that the bias stands above the scatter of many paths
+    steps = [1 / 2, 1 / 4, 1 / 8]
+    exact = np.exp(2 * 1.0 + 0.3**2)
+    biases = []
+    for step in steps:
+        run = tm.simulate(GEOMETRIC, 1.0, paths=150_000, step=step, method=method, rng=5, params={"k": 1.0, "s": 0.3})
+        biases.append(abs((run["x"].values ** 2).mean() - exact))
+    slope = np.polyfit(np.log(steps), np.log(biases), 1)[0]
+    assert abs(slope - order) < 0.3
+
+
+def test_weak_method_with_noises_that_do_not_commute():
+    # moments of a linear SDE by their own equations: d/dt E x^2 = -2 E x^2 + s^2 (1 + E y^2), and for xy likewise
+    second = sp.symbols("xx yy xy", real=True)
+    xx, yy, xy = second
+    moments = tm.Model(
+        name="moments",
+        flow={
+            xx: -2 * xx + s**2 * (1 + yy),
+            yy: -2 * yy + s**2 * (1 + xx),
+            xy: -2 * xy + s**2 * (sp.Symbol("mx", real=True) + sp.Symbol("my", real=True)),
+            sp.Symbol("mx", real=True): -sp.Symbol("mx", real=True),
+            sp.Symbol("my", real=True): -sp.Symbol("my", real=True),
+        },
+        params={s: 0.5},
+        start={"xx": 1, "yy": 1, "xy": 1, "mx": 1, "my": 1},
+    )
+    truth = tm.solve(moments, [1.0])
+    run = tm.simulate(MIXED, 1.0, paths=100_000, step=0.1, method="weak2", rng=2)
+    a, b = run["x"].values[:, 0], run["y"].values[:, 0]
+    for value, name in ((a * a, "xx"), (b * b, "yy"), (a * b, "xy")):
+        expected = float(truth[name].values[-1])
+        assert abs(value.mean() - expected) < 4 * value.std() / np.sqrt(value.size) + 1e-3, name
+
+
+def test_auto_is_milstein_only_where_the_noise_commutes():
+    assert tm.simulate(OU, 0.1, paths=2, rng=0).attrs["method"] == "milstein"
+    assert tm.simulate(MIXED, 0.1, paths=2, rng=0).attrs["method"] == "euler"
+    with pytest.raises(tm.DomainError, match="needs commuting noise"):
+        tm.simulate(MIXED, 0.1, method="milstein")
+
+
+def test_a_path_is_the_same_in_any_company():
+    common = {"step": 0.05, "rng": 11}
+    many = tm.simulate(OU, [0.5, 1.0], paths=600, threads=2, **common)
+    few = tm.simulate(OU, [0.5, 1.0], paths=7, threads=1, **common)
+    assert np.array_equal(many["x"].values[:7], few["x"].values)
+    swept = tm.simulate(OU, [0.5, 1.0], paths=7, params={"k": [1.0, 2.0]}, **common)
+    assert np.array_equal(swept["x"].sel(k=1.0).values, few["x"].values)
+    assert not np.array_equal(swept["x"].sel(k=2.0).values, few["x"].values)
+
+
+def test_a_run_without_a_seed_can_be_repeated():
+    first = tm.simulate(OU, 1.0, paths=5)
+    again = tm.simulate(OU, 1.0, paths=5, rng=first.attrs["seed"])
+    assert first["x"].identical(again["x"])
+
+
+def test_failures_are_statuses():
+    explosive = tm.Model(name="explosive", flow={x: x**3}, params={s: 1.0}, start={x: 3}, noise=sp.Matrix([[s]]))
+    run = tm.simulate(explosive, [0.01, 50.0], paths=3, step=0.5, rng=0)
+    assert (run["status"] == tm.Status.OVERFLOW).all()
+    swept = tm.simulate(OU, 1.0, paths=3, params={"k": xr.DataArray([1.0, -1.0], dims="k")}, rng=0)
+    assert (swept["status"].isel(k=1) == tm.Status.BAD_PARAM).all()
+    assert (swept["status"].isel(k=0) == tm.Status.OK).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"model": tm.models.gated}, tm.ArgumentError, "has no noise: use toymesa.solve"),
+        ({"model": "gated"}, tm.ArgumentError, "must be a toymesa Model; got str"),
+        ({"t": -1.0}, tm.DomainError, "must run forward from 0"),
+        ({"t": 0.0}, tm.DomainError, "must run forward from 0"),
+        ({"step": 0.0}, tm.DomainError, "step must lie in"),
+        ({"paths": 0}, tm.DomainError, "paths must be a whole number"),
+        ({"method": "heun"}, tm.DomainError, "no method 'heun' for noise"),
+        ({"path": 3}, tm.ArgumentError, "did you mean 'paths'"),
+        ({"params": {"k": xr.DataArray([1.0], dims="path")}}, tm.DomainError, "must not be called 'path'"),
+    ],
+)
+def test_refusals(change, error, words):
+    with pytest.raises(error, match=words):
+        tm.simulate(**{"model": OU, "t": 1.0, **change})

@@ -1,0 +1,158 @@
+"""Paths of a model with noise, over every combination of the parameters and starts given."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+import xarray as xr
+from numpy.typing import NDArray
+
+from toymesa.arguments import Array, generator, scalar, whole
+from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
+from toymesa.kernels.batch import Controls
+from toymesa.kernels.generate import compile_model, milstein_terms
+from toymesa.kernels.philox import key_of
+from toymesa.kernels.stochastic import STOCHASTIC, run_paths
+from toymesa.solver.inputs import Cells, cells
+from toymesa.solver.labels import Outcome, labelled
+from toymesa.solver.options import Progress, output_times, shown
+from toymesa.status import Status
+from toymesa.symbolic.model import Model
+
+_METHODS = ("auto", *STOCHASTIC)
+_BLOCK = 256
+
+
+@named_arguments
+def simulate(
+    model: Model,
+    t: Any,
+    *,
+    paths: int = 1000,
+    step: float | None = None,
+    method: str = "auto",
+    start: Any = None,
+    params: Any = None,
+    rng: Any = None,
+    threads: int | None = None,
+    progress: Progress = False,
+) -> xr.Dataset:
+    """Simulate dx = f dt + B dW (Ito) many times by steps of one size.
+
+    Parameters
+    ----------
+    model : a model with noise (see :class:`toymesa.GradientNoise`). t : end time, at which alone the state is kept, or
+        the rising list of times wanted. step : largest step (default a thousandth of the end time); every output time
+        is hit. paths : how many, a dimension ``path`` of the result. start, params : as in :func:`toymesa.solve`.
+    method : "euler" (Euler-Maruyama; weak order 1, strong order 1/2), "milstein" (strong order 1; needs commuting noise),
+        "weak2" (Platen's explicit method of weak order 2, for expectations), or "auto": Milstein where the noise
+        commutes, which for additive noise is Euler-Maruyama, else Euler-Maruyama.
+    rng : seed or Generator. Path i of cell j depends on the seed, i and j alone: more paths, another batch of the same
+        first cells, or other threads change no bit.
+
+    Returns an ``xarray.Dataset`` over the swept names, ``path`` and ``time`` with states, observables and ``status``.
+    Numerical: steps are not adapted; halve ``step`` to see its error. Raises ArgumentError and DomainError for unusable
+    arguments; a path that leaves the floating-point range gets a status, and NaN from there.
+    """
+    if not isinstance(model, Model):
+        raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
+    if model.noise is None:
+        raise ArgumentError(f"model {model.name!r} has no noise: use toymesa.solve, or give it some by GradientNoise")
+    chosen = _chosen(model, method)
+    times = _times(t)
+    size = float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
+    count = whole("paths", paths, 1)
+    draw, seed = generator("rng", rng)
+    used = int(draw.integers(2**63)) if seed is None else seed  # recorded, so that every run can be repeated
+    batch = cells(model, start, params, draw)
+    every, names = _every_path(batch, count)
+    states, status = _run(model, every, names, times, size, chosen, key_of(used), threads, shown(progress))
+    rows = every.bad.size
+    outcome = Outcome(
+        states=states, status=status, steps=np.zeros((rows, 3)), when=np.full(rows, times[-1]),
+        reached=states[:, -1], label=chosen,
+    )  # fmt: skip
+    data = labelled(model, every, times, Controls(), outcome)
+    for name in ("rtol", "atol"):
+        del data.attrs[name]
+    data.attrs |= {"step": size, "seed": used}
+    return data.drop_vars("nsteps")
+
+
+def _chosen(model: Model, method: object) -> str:
+    if not isinstance(method, str) or method not in _METHODS:
+        raise DomainError(f"there is no method {method!r} for noise{did_you_mean(str(method), _METHODS)}")
+    if method not in ("auto", "milstein"):
+        return method
+    if _commutes(model):
+        return "milstein"
+    if method == "milstein":
+        raise DomainError(f"method 'milstein' needs commuting noise, which that of {model.name!r} is not; use 'euler'")
+    return "euler"
+
+
+def _commutes(model: Model) -> bool:
+    """Whether Milstein's terms are symmetric in the two noises, so that no Levy area is needed."""
+    terms = milstein_terms(model)
+    m = range(len(terms[0]))
+    return all(sp.simplify(row[j][r] - row[r][j]) == 0 for row in terms for j in m for r in m if j < r)
+
+
+def _times(t: Any) -> Array:
+    times = output_times(t, until=None, discrete=False)
+    if np.ndim(t) == 0:
+        times = times[-1:]
+    if times[0] < 0 or times[-1] == 0:
+        raise DomainError(f"t of a model with noise must run forward from 0; got {times[-1]:g}")
+    return times
+
+
+def _every_path(batch: Cells, count: int) -> tuple[Cells, NDArray[np.uint64]]:
+    """The cells with a dimension ``path`` behind their own, and the stream (cell) and path number of each row."""
+    if "path" in batch.dims:
+        raise DomainError("a dimension must not be called 'path': the name is reserved")
+    cell, path = np.divmod(np.arange(batch.bad.size * count), count)
+    every = replace(
+        batch,
+        dims=(*batch.dims, "path"),
+        shape=(*batch.shape, count),
+        starts=np.ascontiguousarray(batch.starts[cell]),
+        params=np.ascontiguousarray(batch.params[cell]),
+        bad=batch.bad[cell],
+    )
+    return every, np.stack([cell, path], axis=1).astype(np.uint64)
+
+
+def _run(
+    model: Model, every: Cells, names: NDArray[np.uint64], times: Array, step: float, method: str,
+    key: NDArray[np.uint64], threads: int | None, show: Any,
+) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
+    compiled = compile_model(model)
+    field, noise = compiled.field, compiled.noise
+    noises = 0 if model.noise is None else int(model.noise.cols)
+    good = np.flatnonzero(~every.bad)
+    states = np.full((every.bad.size, times.size, compiled.n), np.nan)
+    status = np.full(every.bad.size, int(Status.BAD_PARAM), dtype=np.int64)
+
+    def work(rows: NDArray[np.int64]) -> int:
+        out, code = np.empty((rows.size, times.size, compiled.n)), np.empty(rows.size, np.int64)
+        run_paths(
+            field, noise, STOCHASTIC[method], times, step, noises, every.starts[rows], every.params[rows], key,
+            names[rows], out, code,
+        )  # fmt: skip
+        states[rows], status[rows] = out, code
+        return rows.size
+
+    blocks = [good[i : i + _BLOCK] for i in range(0, good.size, _BLOCK)]
+    done = 0
+    with ThreadPoolExecutor(whole("threads", threads or os.cpu_count() or 1, 1)) as pool:
+        for finished in pool.map(work, blocks):
+            done += finished
+            if show is not None:
+                show(done, good.size)
+    return states, status
