@@ -168,7 +168,7 @@ def _expressions(model: Model) -> Iterable[tuple[str, list[tuple[str, sp.Expr]],
     yield "requirement", list(model.requires.items()), everything
     yield "invariant", [(n, i.expr) for n, i in model.invariants.items()], everything
     if model.metric is not None:
-        yield "entry of the metric of", [(model.name, e) for e in model.metric], states | params
+        yield "entry of the metric of", [(model.name, e) for e in model.metric], states | params | {TIME}
     if model.potential is not None:
         yield "potential of", [(model.name, model.potential)], states | params
     for chart in model.charts:

@@ -77,7 +77,8 @@ class Model:
         exact arithmetic; the solver also projects on it.
     requires : name -> expression that must stay positive (for instance the curvature of an inner optimum).
     charts : other coordinates for starts.
-    potential, metric : V and G with flow = -G grad V, if it is such a flow; V then decreases along it.
+    potential, metric : V and G with flow = -G grad V, if it is such a flow; V then falls. G may
+        depend on time.
     invariants : name -> :class:`Invariant`.
     closed_forms : exact solutions, tried in order by ``solve``.
     inner_run : a nested run whose end values the rates may use, or None.

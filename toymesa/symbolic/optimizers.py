@@ -20,7 +20,7 @@ import sympy as sp
 
 from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
 from toymesa.symbolic.checks import expression
-from toymesa.symbolic.model import Model
+from toymesa.symbolic.model import TIME, Model
 
 
 def _amount(value: Any, what: str) -> sp.Expr:
@@ -126,7 +126,7 @@ class GradientNoise:
             return sp.ImmutableMatrix([[given[s] if s == c else 0 for c in columns] for s in model.states])
         temperature = _amount(self.temperature, "temperature")
         metric = sp.eye(len(model.states)) if model.metric is None else sp.Matrix(model.metric)
-        if not metric.is_diagonal() or metric.has(*model.states):
+        if not metric.is_diagonal() or metric.has(*model.states, TIME):
             raise ModelError(
                 f"model {model.name!r}: a temperature needs a constant diagonal metric; give amplitudes instead"
             )
