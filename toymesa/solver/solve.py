@@ -65,6 +65,7 @@ def solve(
 
     Returns an ``xarray.Dataset`` over the swept names and ``time`` with states, observables, ``status`` (codes of
     ``toymesa.Status``), ``nsteps``, and per event ``event_<name>``, ``event_<name>_count``, ``event_<name>_state``.
+    No cell is ok in which an observable or an event is no finite number where the states are: its status is overflow.
     Numerical unless ``attrs["method"]`` starts with "closed". A cell's bits depend on no other cell and no thread count.
     Raises DomainError or ArgumentError for unusable arguments, SolveError for a single failed trajectory.
     """
