@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toymesa.errors import ArgumentError, did_you_mean
+from toymesa.models.depth import depth
 from toymesa.models.gated import gated
 from toymesa.models.mechanisms import mechanisms
 from toymesa.models.posterior import posterior
 from toymesa.symbolic.model import Model
 
 MODELS: dict[str, Callable[[], Model]] = {
+    "depth": depth,
     "gated": lambda: gated,
     "mechanisms": mechanisms,
     "posterior": posterior,
@@ -28,4 +30,4 @@ def find(name: str) -> Model:
     return MODELS[name]()
 
 
-__all__ = ["MODELS", "find", "gated", "mechanisms", "posterior"]
+__all__ = ["MODELS", "depth", "find", "gated", "mechanisms", "posterior"]

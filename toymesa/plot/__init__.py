@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toymesa.plot.courses import bits_course, contrast_course
+from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
 from toymesa.plot.posterior import posterior_course
@@ -12,6 +13,7 @@ __all__ = [
     "answer_figures",
     "bits_course",
     "contrast_course",
+    "depth_staircase",
     "joint_diagram",
     "leader_diagram",
     "posterior_course",
