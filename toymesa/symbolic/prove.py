@@ -11,7 +11,7 @@ _LARGEST = 300  # operations beyond which SymPy's simplify is not tried
 
 
 def is_zero(expr: sp.Expr) -> bool:
-    """Whether SymPy reduces the expression to exactly zero, wherever it is defined. False means 'not shown'."""
+    """Whether the expression reduces to exactly zero, wherever it is defined. False means 'not shown'."""
     expr = plain(expr)
     if expr == 0 or is_zero_quotient(expr):
         return True
