@@ -214,12 +214,15 @@ def critical() -> sp.Expr:
     return MU * (1 + K * LAM) ** 2 / (K * LAM)
 
 
-def lower_bound(t: sp.Expr) -> sp.Expr:
-    """Of delta p(t)/u_0 for lam <= eta_p mu; a = lam + 1/K and s(t) from 1.4."""
+def clock(t: sp.Expr) -> sp.Expr:
+    """s(t) of 1.4."""
     a = LAM + 1 / K
-    rest = LAM / a
-    clock = rest * t + (1 - rest) * (1 - sp.exp(-a * t)) / a
-    return sp.exp(-ETA_P * MU * t) * sp.cosh(WAVE * clock)
+    return LAM / a * t + (1 - LAM / a) * (1 - sp.exp(-a * t)) / a
+
+
+def lower_bound(t: sp.Expr) -> sp.Expr:
+    """Of delta p(t)/u_0 for lam <= eta_p mu."""
+    return sp.exp(-ETA_P * MU * t) * sp.cosh(WAVE * clock(t))
 
 
 T = sp.Symbol("t_", positive=True)
@@ -296,7 +299,12 @@ CLAIMS = (
         "n_c > n_stop(0) to first order for mu/lam >= A^2/eta_p (also without slack)",
         (critical() - stop_diversity(sp.S(0))).subs(MU, LAM * (LOG_GROWTH**2 / ETA_P + SLACK)),
     ),
-    _positive("reverse_ratio", "n < n_c for mu/lam >= K n", critical().subs(MU, LAM * K * N) - N),
+    _claim(
+        "reverse_ratio",
+        "n < n_c for mu/lam >= K n: there n_c - n = n K lam (2 + K lam)",
+        critical().subs(MU, LAM * K * N) - N,
+        N * K * LAM * (2 + K * LAM),
+    ),
     _claim(
         "reverse_edge",
         "at mu/lam = A^2/eta_p the window is n_c - n_stop(0) = A^2 lam (2 + K lam)/eta_p",
@@ -308,6 +316,12 @@ CLAIMS = (
         "P - cosh and V - sinh (of kappa s) rise by nonnegative multiples of each other and of V",
         sp.Matrix([along(P - COSH, MOTION), along(V - SINH, MOTION)]),
         sp.Matrix([KAPPA * G * (V - SINH), KAPPA * G * (P - COSH) + DIFFERENCE * V]),
+    ),
+    _claim(
+        "reverse_clock",
+        "s(0) = 0, and g = ds/dt is 1 at the start and relaxes by g' = lam - (lam + 1/K) g, as the contents do (1.4)",
+        sp.Matrix([clock(sp.S(0)), sp.diff(clock(T), T).subs(T, 0), sp.diff(clock(T), T, 2)]),
+        sp.Matrix([0, 1, LAM - (LAM + 1 / K) * sp.diff(clock(T), T)]),
     ),
     _claim(
         "reverse_limit",

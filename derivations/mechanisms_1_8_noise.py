@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from toymesa.models.mechanisms import mechanisms
 from toymesa.symbolic.claims import Claim
 
 SOURCE = "mechanisms_1_8_noise"
@@ -78,6 +79,22 @@ PULL = ETA_P * N * G / K
 M_RATE = PULL * G / (RATE + LAM) - RATE  # eta_p mu, from the characteristic equation (kappa + lam)(kappa + eta_p mu) = ...
 BLOCK = sp.Matrix([G * DP - LAM * DC, PULL * DC - M_RATE * DP])  # rates of delta c and delta p (1.4)
 COORDINATE = DP + PULL / (RATE + LAM) * DC
+
+
+def by_the_model() -> tuple[sp.Matrix, sp.Matrix]:
+    """Rates of two opposite perturbations (delta c, -delta c) and delta p by the model (K = 2), and by the block."""
+    model = mechanisms(("a", "b"))
+    c_a, c_b, odds = model.states
+    fixed = {c_a: 1 - G, c_b: 1 - G, odds: sp.S(0)}
+    fixed |= {model.param(f"{kind}_{name}"): value for kind, value in (("rate", 1), ("fidelity", 1)) for name in "ab"}
+    fixed |= {model.param(f"bits_{name}"): sp.S(0) for name in "ab"}
+    fixed |= {model.param("lam"): LAM, model.param("mu"): M_RATE.subs(K, 2) / ETA_P}
+    fixed |= {model.param("diversity"): N, model.param("gate_rate"): ETA_P}
+    jacobian = model.jacobian().applyfunc(lambda e: e.rewrite(sp.log).subs(fixed))
+    content, reliance = BLOCK.subs(K, 2)
+    moved = jacobian * sp.Matrix([DC, -DC, 4 * DP])  # the log-odds change by 4 delta p at p = 1/2
+    return moved, sp.Matrix([content, -content, 4 * reliance])
+
 
 VARIANCE = TEMPERATURE / RATE * (sp.exp(2 * RATE * ELAPSED) - 1)
 FINAL = normal(V * sp.sqrt(RATE / TEMPERATURE))
@@ -130,6 +147,7 @@ DRIVE = GROWTH / K * Y  # kappa g of 1.4
 U0, SIZE = sp.symbols("u_0 S", positive=True)
 
 CLAIMS = (
+    _claim("unstable_block", "the block is the Jacobian of the model (K = 2; every K: 1.4)", *by_the_model()),
     _claim(
         "unstable_coordinate",
         "v moves by itself at the rate kappa, and has the noise of delta p",
