@@ -107,9 +107,41 @@ BESIDE_2 = energy(EPS, sp.log(EPS), sp.log(1 - EPS))
 LEFT_1, LEFT_2 = sp.exp(-X_1 - TILT), sp.exp(-X_2 + TILT)  # epsilon_1, epsilon_2
 SHIFT = 2 * MU * (LEFT_1 - LEFT_2) / (G_1 - G_2)
 GENERAL = energy(P, sp.log(P), sp.log(1 - P))
-EXPONENT = sp.Symbol("X", real=True)  # X + h
-WELL = EPS * (sp.log(EPS) - 1 + EXPONENT)
-LESS, MORE = sp.symbols("less more", positive=True)
+
+
+def well(exponent: sp.Expr) -> sp.Expr:
+    """(F - F_r)/mu beside a vertex, with X + h as the exponent."""
+    return EPS * (sp.log(EPS) - 1 + exponent)
+
+
+def beside(vertex: int, missed: sp.Expr, energy_missed: sp.Expr) -> tuple[Claim, Claim]:
+    """What the well leaves out of F - F_r is smooth at epsilon = 0, and of second order."""
+    smooth = energy_missed + MU * ((1 - EPS) * sp.log(1 - EPS) + EPS)
+    return (
+        _claim(
+            f"beside_{vertex}", f"F near vertex {vertex} is F_{vertex}, mu times the well, and this", missed, smooth
+        ),
+        _claim(
+            f"beside_{vertex}_order",
+            "which is 0 at epsilon = 0, and so is its slope",
+            sp.Matrix([smooth, sp.diff(smooth, EPS)]).subs(EPS, 0),
+            sp.zeros(2, 1),
+        ),
+    )
+
+
+def bottom(name: str, exponent: sp.Expr, left: sp.Expr) -> Claim:
+    """Where it is least, and how deep."""
+    found = sp.Matrix([sp.diff(well(exponent), EPS), well(exponent), sp.diff(well(exponent), EPS, 2)]).subs(EPS, left)
+    return _claim(
+        name,
+        "is stationary at epsilon, with the value -epsilon and positive curvature 1/epsilon",
+        found,
+        sp.Matrix([0, -left, 1 / left]),
+    )
+
+
+MORE = sp.Symbol("more", positive=True)
 
 CLAIMS = (
     _claim("reduced", "the free energy of the model with contents at their optimum is F", *on_the_model()),
@@ -117,13 +149,14 @@ CLAIMS = (
         "stationary",
         "dF/dp is mu times ln(p_1/p_2) - h - n g^2 (eta_1 p_1 - eta_2 p_2)/(lam mu)",
         sp.diff(GENERAL, P),
-        MU * (sp.log(P) - sp.log(1 - P) - TILT)
-        - N * error(P) ** 2 * (ETA_1 * P - ETA_2 * (1 - P)) / LAM,
+        MU * (sp.log(P) - sp.log(1 - P) - TILT) - N * error(P) ** 2 * (ETA_1 * P - ETA_2 * (1 - P)) / LAM,
     ),
     _limit("vertex_1", "F with reliance on mechanism 1 alone", BESIDE_1, F_1),
     _limit("vertex_2", "and on mechanism 2 alone", BESIDE_2, F_2),
     _claim("crossing", "F_1 = F_2 at n_x", F_1.subs(N, CROSSING), F_2.subs(N, CROSSING)),
-    _claim("envelope", "dF/dn at fixed p, and so along any stationary state, is g/2", sp.diff(GENERAL, N), error(P) / 2),
+    _claim(
+        "envelope", "dF/dn at fixed p, and so along any stationary state, is g/2", sp.diff(GENERAL, N), error(P) / 2
+    ),
     Claim(
         name="crossing_side",
         statement="F_2 - F_1 rises with n if eta_1 > eta_2: above n_x the faster mechanism has the lower free energy",
@@ -132,14 +165,10 @@ CLAIMS = (
         strict=True,
         derivation=SOURCE,
     ),
-    _limit("beside_1", "the slope of F beside vertex 1", (BESIDE_1 - F_1) / EPS - MU * sp.log(EPS), MU * (X_1 + TILT - 1)),
-    _limit("beside_2", "and beside vertex 2", (BESIDE_2 - F_2) / EPS - MU * sp.log(EPS), MU * (X_2 - TILT - 1)),
-    _claim(
-        "well",
-        "epsilon (ln epsilon - 1 + X) is stationary at e^-X, with the value -e^-X and positive curvature 1/epsilon",
-        sp.Matrix([sp.diff(WELL, EPS), WELL, sp.diff(WELL, EPS, 2)]).subs(EPS, sp.exp(-EXPONENT)),
-        sp.Matrix([0, -sp.exp(-EXPONENT), sp.exp(EXPONENT)]),
-    ),
+    *beside(1, BESIDE_1 - F_1 - MU * well(X_1 + TILT), N * (error(1 - EPS) - G_1) / 2 - MU * X_1 * EPS),
+    *beside(2, BESIDE_2 - F_2 - MU * well(X_2 - TILT), N * (error(EPS) - G_2) / 2 - MU * X_2 * EPS),
+    bottom("well_1", X_1 + TILT, LEFT_1),
+    bottom("well_2", X_2 - TILT, LEFT_2),
     _claim(
         "crossing_shift",
         "n_x plus the shift makes F_1 - mu epsilon_1 and F_2 - mu epsilon_2 equal, with epsilons at n_x",
@@ -149,13 +178,13 @@ CLAIMS = (
     _claim(
         "crossing_left_1",
         "ln epsilon_1 at n_x is a number of rates and bits",
-        (-X_1 - TILT).subs(N, CROSSING),
+        sp.log(LEFT_1).subs(N, CROSSING),
         -sp.log(2) * (B_1 - B_2) * (2 * ETA_1 * (LAM + ETA_2) / ((LAM + ETA_1) * (ETA_1 - ETA_2)) - 1),
     ),
     _claim(
         "crossing_left_2",
         "and so is ln epsilon_2",
-        (-X_2 + TILT).subs(N, CROSSING),
+        sp.log(LEFT_2).subs(N, CROSSING),
         -sp.log(2) * (B_1 - B_2) * (2 * ETA_2 * (LAM + ETA_1) / ((LAM + ETA_2) * (ETA_1 - ETA_2)) + 1),
     ),
     _claim(

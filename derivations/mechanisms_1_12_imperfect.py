@@ -222,7 +222,9 @@ CLAIMS = (
         for k, case in CASES.items()
     ),
     _claim("index", "a symmetric matrix is congruent to its block and the Schur complement", CONGRUENT, WHOLE),
-    _claim("index_model", "d^2(n g/2)/dp^2 is the Schur complement (K = 2; KL has no contents in it)", *CASES[2].schur()),
+    _claim(
+        "index_model", "d^2(n g/2)/dp^2 is the Schur complement (K = 2; KL has no contents in it)", *CASES[2].schur()
+    ),
     *(
         _claim(f"floor_{k}", f"the least loss without decay, whatever the reliances (K = {k})", *case.floor())
         for k, case in CASES.items()

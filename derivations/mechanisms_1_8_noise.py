@@ -76,7 +76,9 @@ V, DP, DC, MEAN = sp.symbols("v dp dc m", real=True)
 ELAPSED = sp.Symbol("s", positive=True)
 
 PULL = ETA_P * N * G / K
-M_RATE = PULL * G / (RATE + LAM) - RATE  # eta_p mu, from the characteristic equation (kappa + lam)(kappa + eta_p mu) = ...
+M_RATE = (
+    PULL * G / (RATE + LAM) - RATE
+)  # eta_p mu, from the characteristic equation (kappa + lam)(kappa + eta_p mu) = ...
 BLOCK = sp.Matrix([G * DP - LAM * DC, PULL * DC - M_RATE * DP])  # rates of delta c and delta p (1.4)
 COORDINATE = DP + PULL / (RATE + LAM) * DC
 
@@ -181,7 +183,9 @@ CLAIMS = (
         V**2 * sp.exp(2 * RATE * ELAPSED) / VARIANCE,
         V**2 * RATE / TEMPERATURE / SPREAD,
     ),
-    _limit("outcome_late", "1 - e^(-2 kappa t) tends to 1: in the end it is P(v to inf)", SPREAD, ELAPSED, sp.oo, sp.S(1)),
+    _limit(
+        "outcome_late", "1 - e^(-2 kappa t) tends to 1: in the end it is P(v to inf)", SPREAD, ELAPSED, sp.oo, sp.S(1)
+    ),
     _claim(
         "kicks",
         "the antiderivative of the squared growth of a kick at x",

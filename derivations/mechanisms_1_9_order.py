@@ -225,14 +225,17 @@ CLAIMS = (
     ),
     _positive("quadrant_content", "z rises, times its factor, while u > 0", along(F_LAM * Z, QUADRANT)),
     _positive(
-        "quadrant_lead", "u - u(0) rises, times its factor, while z > 0", along(F_MU * AHEAD, QUADRANT).subs(Z, Z_POSITIVE)
+        "quadrant_lead",
+        "u - u(0) rises, times its factor, while z > 0",
+        along(F_MU * AHEAD, QUADRANT).subs(Z, Z_POSITIVE),
     ),
     _positive("quadrant_error", "g, times its factor, never falls", along(F_G * ERROR, QUADRANT), strict=False),
     _claim("internal_flow", "two mechanisms of the model in internal time", *internal()),
     _claim("decision_invariant", "n eta_p z^2/(2S) - D(l) is conserved in s", along(INVARIANT, INTERNAL), sp.S(0)),
     _claim("decision_start", "D is 0 at the prior", gained(L0, L0), sp.S(0)),
     _claim(
-        "decision_slope", "D' = p_1 - alpha_1, at the prior (eta_1 pi_1 - eta_2 pi_2)/S: the sign of the score",
+        "decision_slope",
+        "D' = p_1 - alpha_1, at the prior (eta_1 pi_1 - eta_2 pi_2)/S: the sign of the score",
         sp.diff(gained(L, L0), L).subs(L, L0),
         (ETA_1 * share(L0)[0] - ETA_2 * share(L0)[1]) / TOTAL_RATE,
     ),
@@ -250,7 +253,12 @@ CLAIMS = (
         sp.diff(sp.sqrt(2 * FARTHER / (N * ETA_P * TOTAL_RATE * SLOPE)), FARTHER) ** 2,
         1 / (2 * N * ETA_P * TOTAL_RATE * SLOPE * FARTHER),
     ),
-    _claim("decision_mean", "sum alpha_r c_r rises at the constant rate eta_1 eta_2/S", along(MEAN, INTERNAL), ETA_1 * ETA_2 / TOTAL_RATE),
+    _claim(
+        "decision_mean",
+        "sum alpha_r c_r rises at the constant rate eta_1 eta_2/S",
+        along(MEAN, INTERNAL),
+        ETA_1 * ETA_2 / TOTAL_RATE,
+    ),
     _claim(
         "decision_content",
         "the mean of the contents is that and (p_1 - alpha_1) z",
