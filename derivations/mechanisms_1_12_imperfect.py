@@ -20,10 +20,10 @@ At p = 1/K, in every direction of sum 0, F'' is proportional to mu K - n phi''(1
 
 the n_c of 1.5, and is positive at every n if lam <= 3a/K^2: **the joint state is then linearly stable at every diversity**.
 
-*Global minimum.* As n grows the minimum of F tends to the maximum of Q. Among equal shares of m mechanisms, Q_m = f^2
-m/(a + lam m^2), m + 1 beat m iff a/lam > m(m+1); and nothing but equal shares is a maximum: for two shares of a fixed sum, phi(p) +
-phi(q) first falls and then rises as their product grows from 0 to that of equal shares, so that any two nonzero shares are
-equal in a maximum. Hence it keeps exactly m mechanisms, with
+*Global minimum.* As n grows the minimum of F tends to the maximum of Q. Among equal shares of m mechanisms, with
+Q_m = f^2 m/(a + lam m^2), m + 1 beat m iff a/lam > m(m+1). And nothing but equal shares is a maximum: for two shares of a
+fixed sum, phi(p) + phi(q) first falls and then rises as their product grows from 0 to that of equal shares, so that any two
+nonzero shares are equal in a maximum. Hence it keeps exactly m mechanisms, with
 
 .. math:: m(m-1) < (1-f^2)/\lambda < m(m+1)
 

@@ -22,9 +22,9 @@ the reliances at the stop are a function of X alone, and for *every* criterion o
 
 *Unequal contents at the start break it*: C(0) = sqrt(n eta_p) (c(0) - c_0) then depends on n. The log-odds of two equal
 mechanisms of equal reliance set out at the slope 4z/(z^2 + 2) against X, z = sqrt(n eta_p) (c_1 - c_2): the curves of
-different n part at once. In first order, with a content imbalance v_0 as well, the deviation that the law promises to be theta is theta
-+ (k/K) v_0 sinh(k) (1/w - 1), k = sqrt(n_stop(0) eta_p K), w = 1 - sqrt r: more than theta for v_0 > 0, so that stopping
-early then buys less.
+different n part at once. In first order, with a content imbalance v_0 as well, the deviation that the law promises to be
+theta is theta + (k/K) v_0 sinh(k) (1/w - 1), k = sqrt(n_stop(0) eta_p K), w = 1 - sqrt r: more than theta for v_0 > 0, so
+that stopping early then buys less.
 
 *The reverse.* With decay and pressure, n_c of 1.5 exceeds the first-order n_stop(0) = arccosh(theta/u_0)^2/(eta_p K)
 whenever mu/lam >= arccosh(theta/u_0)^2/eta_p. Between them, for K = 2, training returns to the joint state from everywhere
