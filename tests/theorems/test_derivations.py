@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from derived import derivation, digits, mutated
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from mechanism_flow import run
 
@@ -117,13 +117,17 @@ def test_noise_along_the_trajectory_is_the_derivations(r, k, growth, temperature
         assert stop == pytest.approx(n, rel=1e-6)
 
 
+OUTCOME = sp.lambdify((D8.V, D8.RATE, D8.TEMPERATURE), D8.FINAL, "mpmath")
+
+
 @given(v=st.floats(-5.0, 5.0), rate=wide, temperature=wide)
+@example(v=-1.0, rate=10.0, temperature=0.01)  # 9e-220
 @settings(max_examples=40, deadline=None)
-def test_outcome_probability_to_thirty_digits(v, rate, temperature):
-    exact = digits(D8.FINAL, {D8.V: v, D8.RATE: rate, D8.TEMPERATURE: temperature})
-    assert outcome_probability(v, growth_rate=rate, temperature=temperature) == pytest.approx(
-        exact, rel=1e-12, abs=1e-300
-    )
+def test_outcome_probability_is_the_derivations(v, rate, temperature):
+    with mpmath.workdps(350):  # 1 + erf cancels that far
+        exact = float(OUTCOME(*(mpmath.mpf(x) for x in (v, rate, temperature))))
+    found = outcome_probability(v, growth_rate=rate, temperature=temperature)
+    assert found == pytest.approx(exact, rel=1e-12, abs=1e-300)
 
 
 # ---------------------------------------------------------------- 1.9
