@@ -24,23 +24,13 @@ import sympy as sp
 
 from toymesa.models.mechanisms import mechanisms
 from toymesa.symbolic.claims import Claim
-from toymesa.symbolic.functions import LogSumExp
-from toymesa.symbolic.model import Model
+from toymesa.symbolic.flows import in_shares
 
 
 def _claim(name: str, statement: str, lhs: sp.Expr, rhs: sp.Expr) -> Claim:
     return Claim(
         name=name, statement=statement, kind="identity", lhs=lhs, rhs=rhs, derivation="mechanisms_1_2_polarization"
     )
-
-
-def in_shares(model: Model, expr: sp.Expr) -> sp.Expr:
-    """An expression of the model in contents and reliances; ln p_r is the symbol ``ln_p_<name>``."""
-    (chart,) = model.charts
-    shares = list(chart.coordinates)
-    expr = expr.xreplace({LogSumExp(*chart.to_states, 0): -sp.log(shares[-1])}).xreplace(dict(chart.to_states))
-    expr = expr.xreplace({sp.log(p): sp.Symbol(f"ln_{p.name}", real=True) for p in shares})
-    return expr.subs(shares[-1], 1 - sum(shares[:-1]))
 
 
 def change(names: tuple[str, ...]) -> sp.Expr:

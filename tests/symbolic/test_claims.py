@@ -83,6 +83,29 @@ def test_a_mutated_polynomial_identity_is_refuted(c, where):
     assert tm.verify(claim("identity", lhs=left, rhs=mutated)).outcome == "REFUTED"
 
 
+@pytest.mark.parametrize("value", [0, 1 + sp.erf(x)])
+def test_a_limit_that_sympy_gets_wrong_is_undecided(value):
+    expr = 1 + sp.erf(x / (1 - sp.exp(-u)))
+    assert sp.limit(expr, u, sp.oo) == 0  # SymPy 1.14: the limit is 1 + erf(x)
+    assert tm.verify(claim("limit", expr=expr, variable=u, target=sp.oo, value=value)).outcome == "UNDECIDED"
+
+
+@pytest.mark.parametrize(
+    ("expr", "target", "direction", "value"),
+    [
+        (1 / sp.log(u), 0, "+", 0),  # slow
+        (sp.exp(-1 / u) * sp.sin(1 / u), 0, "+", 0),
+        (sp.exp(u) / (1 + sp.exp(u)), sp.oo, "+", 1),
+        (sp.Abs(y) / y, 0, "-", -1),
+        (sp.besselk(0, u) / sp.log(u), 0, "+", -1),
+    ],
+)
+def test_true_limits_survive_the_look_near_the_target(expr, target, direction, value):
+    variable = next(iter(expr.free_symbols))
+    proved = claim("limit", expr=expr, variable=variable, target=target, direction=direction, value=value)
+    assert tm.verify(proved).outcome == "PROVED"
+
+
 def test_undecided_says_how_hard_it_looked():
     hard = claim("inequality", expr=sp.exp(u) - 1 - u)  # true, and beyond the arguments tried
     verdict = tm.verify(hard)

@@ -19,6 +19,7 @@ from sympy.logic.boolalg import Boolean
 from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
 from toymesa.symbolic.balls import Undecidable, evaluate, sample
 from toymesa.symbolic.checks import expression
+from toymesa.symbolic.limits import contradicted
 from toymesa.symbolic.model import TIME, Domain, Model, at_start
 from toymesa.symbolic.prove import is_nonnegative, is_zero, plain
 
@@ -153,6 +154,9 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
     tried = sample(symbols, _domains(claim), conditions, points, seed)
     search = _search(claim, parts, tried, precision)
     common: dict[str, Any] = {"points": len(tried), "precision": precision}
+    if claim.kind == "limit" and _unlike_gruntz(claim, parts[0][1], conditions, seed):
+        reason = "the limit that SymPy computes is not what the expression tends to near the target"
+        return Verdict(outcome=Outcome.UNDECIDED, reason=reason, seconds=time.monotonic() - begun, **common)
     if search.counterexample is not None:
         return Verdict(
             outcome=Outcome.REFUTED, reason=search.reason, counterexample=search.counterexample, residual=search.residual,
@@ -208,6 +212,16 @@ def _residuals(claim: Claim) -> list[tuple[str, sp.Expr]]:
     expr = expression(claim.expr if claim.expr is not None else model.potential)
     change = sum((sp.diff(expr, s) * e for s, e in model.flow.items()), sp.diff(expr, TIME))
     return [("rate of change", change if claim.kind == "invariant" else -change)]
+
+
+def _unlike_gruntz(claim: Claim, residual: sp.Expr, conditions: Sequence[Boolean], seed: int) -> bool:
+    """Whether balls near the target contradict the limit behind the residual."""
+    where, _ = _substitutions(claim)
+    expr, value = (expression(e).subs(where) for e in (claim.expr, claim.value))
+    assert claim.variable is not None  # checked when the claim was made
+    symbols = sorted((expr.free_symbols | value.free_symbols) - {claim.variable}, key=str)
+    points = sample(symbols, _domains(claim), conditions, 3, seed)
+    return contradicted(expr, residual + value, (claim.variable, claim.target, claim.direction), points)
 
 
 def _substitutions(claim: Claim) -> tuple[dict[sp.Symbol, sp.Expr], list[Boolean]]:
@@ -275,7 +289,7 @@ def _argument(claim: Claim, parts: Sequence[tuple[str, sp.Expr]]) -> str | None:
     if claim.kind == "lyapunov":
         return _falls(claim, parts[0][1])
     if all(is_zero(e) for _, e in parts):
-        return "SymPy reduces the residual to zero" + (
+        return "the residual reduces to zero" + (
             " (limit computed by Gruntz's algorithm)" if claim.kind == "limit" else ""
         )
     return None

@@ -59,6 +59,18 @@ class Simplex:
         )
 
 
+def in_shares(model: Model, expr: sp.Expr) -> sp.Expr:
+    """An expression of a model with one simplex in its shares, the last one eliminated.
+
+    ``ln p`` of every share is the symbol ``ln_<name>``, so that what is polynomial in shares and logarithms looks so.
+    """
+    (chart,) = model.charts
+    shares = list(chart.coordinates)
+    expr = expr.xreplace({LogSumExp(*chart.to_states, 0): -sp.log(shares[-1])}).xreplace(dict(chart.to_states))
+    expr = expr.xreplace({sp.log(p): sp.Symbol(f"ln_{p.name}", real=True) for p in shares})
+    return expr.subs(shares[-1], 1 - sum(shares[:-1]))
+
+
 Metric = None | Mapping[Any, Any] | Simplex | Sequence[Mapping[Any, Any] | Simplex]
 
 

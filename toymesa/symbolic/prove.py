@@ -5,14 +5,17 @@ from __future__ import annotations
 import sympy as sp
 
 from toymesa.symbolic.functions import LogSumExp
+from toymesa.symbolic.rational import is_zero_quotient
 
 _LARGEST = 300  # operations beyond which SymPy's simplify is not tried
 
 
 def is_zero(expr: sp.Expr) -> bool:
-    """Whether SymPy reduces the expression to exactly zero, wherever it is defined. False means 'not shown'."""
+    """Whether the expression reduces to exactly zero, wherever it is defined. False means 'not shown'."""
     expr = plain(expr)
-    return expr == 0 or any(step(expr) == 0 for step in (sp.expand, _rational, _by_exponentials, _by_simplify))
+    if expr == 0 or is_zero_quotient(expr):
+        return True
+    return any(step(expr) == 0 for step in (sp.expand, _rational, _by_exponentials, _by_simplify))
 
 
 def plain(expr: sp.Expr) -> sp.Expr:

@@ -4,6 +4,9 @@ Perfect mechanisms (f = 1), contents c(0) = 0, no decay, no pressure; any K, rat
 In C = sqrt(n eta_p) c and sigma = sqrt(n eta_p) s the flow has no parameter left, and training that stops at
 the residual r stops where the mean of C is X = sqrt(n eta_p) (1 - sqrt r). So the reliances at the stop are a
 function p(X), and every criterion on them has n_stop(r) = (X*/(1 - sqrt r))^2/eta_p.
+
+Equal contents c_0 < 1 at the start make it X = sqrt(n eta_p) (1 - c_0)(1 - sqrt r) and change nothing else; unequal ones
+break the collapse, because their differences, in units of C, depend on n.
 """
 
 from __future__ import annotations

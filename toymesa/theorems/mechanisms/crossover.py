@@ -34,7 +34,9 @@ def crossover_diversity(
     Returns 0 where the faster one wins at every diversity (it is also the simpler one, or mu = 0) and inf where
     the simpler one does (equal rates, or lam = 0 with mu > 0); 0 also for two equal mechanisms, which nothing
     tells apart. Exact for the states of reliance exactly 1; the minima themselves differ from these by terms of
-    order exp(-n g^2 eta/(lam mu)), see :func:`crossover_diversity_exact`.
+    order exp(-n g^2 eta/(lam mu)), see :func:`crossover_diversity_exact`. At the crossing that exponent depends on
+    rates and bits alone: for a small lam and rates that differ by a factor 3 or more it is no longer negative, the
+    faster state is not polarized there, and the formula is only an order of magnitude.
     """
     decay, pressure = nonnegative("lam", lam), nonnegative("mu", mu)
     fast, slow, bits_fast, bits_slow = _by_speed(rates, bits)
