@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toymesa.errors import ArgumentError, did_you_mean
+from toymesa.models.coopetition import coopetition
 from toymesa.models.depth import depth
 from toymesa.models.gated import gated
 from toymesa.models.mechanisms import mechanisms
@@ -16,6 +17,7 @@ from toymesa.models.posterior import posterior
 from toymesa.symbolic.model import Model
 
 MODELS: dict[str, Callable[[], Model]] = {
+    "coopetition": coopetition,
     "depth": depth,
     "gated": lambda: gated,
     "mechanisms": mechanisms,
@@ -30,4 +32,4 @@ def find(name: str) -> Model:
     return MODELS[name]()
 
 
-__all__ = ["MODELS", "depth", "find", "gated", "mechanisms", "posterior"]
+__all__ = ["MODELS", "coopetition", "depth", "find", "gated", "mechanisms", "posterior"]

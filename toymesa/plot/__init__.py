@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toymesa.plot.coopetition import transience_course
 from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
@@ -18,4 +19,5 @@ __all__ = [
     "leader_diagram",
     "posterior_course",
     "style",
+    "transience_course",
 ]
