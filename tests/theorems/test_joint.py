@@ -44,7 +44,7 @@ D4 = derivation("mechanisms_1_4_joint_trajectory")
     c0=st.floats(-2.0, 2.0),
     t=st.floats(0.0, 50.0),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_contents_of_the_model(k, lam, mu, n, f, c0, t):
     """By a numerical method: the model's own closed form is not asked."""
     names = NAMES[:k]
@@ -127,7 +127,7 @@ def linearized(k, shape, t, content=None, **given_params):
     t=times,
     seed=st.integers(0, 99),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @example(k=3, n=20.0, eta=0.5, lam=0.1, mu=0.2, t=5.0, seed=0)  # the line lam = eta mu
 @example(k=2, n=20.0, eta=1.0, lam=0.1, mu=0.1 * (1 + 1e-9), t=5.0, seed=0)  # beside it
 @example(k=2, n=20.0, eta=1.0, lam=1e-12, mu=0.3, t=5.0, seed=0)  # beside the Bessel case
@@ -150,7 +150,7 @@ def test_growth_is_the_linearized_models(k, n, eta, lam, mu, t, seed):
     t=times,
     seed=st.integers(0, 99),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @example(k=3, n=20.0, eta=0.5, lam=0.1, mu=0.2, t=5.0, seed=0)
 def test_perturbations_of_both_kinds(k, n, eta, lam, mu, t, seed):
     assume(np.sqrt(n * eta * k) + (eta * mu + lam) * t < 200)
@@ -273,7 +273,8 @@ def test_late_growth_is_the_eigenvalue_of_the_converged_state(n, lam, mu, k):
     mu=st.floats(-3.0, 2.0).map(lambda e: 10.0**e),
     t=st.floats(-6.0, 15.0).map(lambda e: 10.0**e),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
+@example(k=3, kappa=1e8, lam=1.0, mu=0.5, t=1e-7)
 @example(k=3, kappa=1826.0, lam=1.0, mu=1e-3, t=1.0)  # special functions run for hours here
 @example(k=3, kappa=420.0, lam=1.0, mu=0.5, t=1e19)
 def test_large_diversity_against_its_expansion(k, kappa, lam, mu, t):
@@ -311,8 +312,9 @@ def test_the_cases_meet():
     line = joint_growth(ts, lam=0.1, mu=0.1, **options)
     beside = joint_growth(ts, lam=0.1, mu=0.1 * (1 + 1e-10), **options)
     np.testing.assert_allclose(beside, line, rtol=1e-8)
+    # the error at rest, K lam, must still be small beside e^(-t/K) = 3e-15
     bessel = joint_growth(ts, mu=0.1, **options)
-    np.testing.assert_allclose(joint_growth(ts, lam=1e-14, mu=0.1, **options), bessel, rtol=1e-11)
+    np.testing.assert_allclose(joint_growth(ts, lam=1e-26, mu=0.1, **options), bessel, rtol=1e-11)
     np.testing.assert_allclose(joint_growth(ts, mu=1e-12, **options), joint_growth(ts, **options), rtol=1e-10)
     np.testing.assert_allclose(joint_growth(ts, **options), np.cosh(np.sqrt(90.0) * -np.expm1(-ts / 3)), rtol=1e-13)
 
