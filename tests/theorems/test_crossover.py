@@ -98,7 +98,9 @@ def test_closed_form_up_to_exponentially_small_terms(case):
         for i, eta in enumerate(case["rates"]):
             p, c = [1e-13, 1e-13], [0.0, 0.0]
             p[i], c[i] = 1.0 - 1e-13, eta / (lam + eta)
-            assert observable(2, "free_energy", state_at(c, p), values) == pytest.approx(corner[i], rel=1e-9, abs=1e-9 * mu)
+            assert observable(2, "free_energy", state_at(c, p), values) == pytest.approx(
+                corner[i], rel=1e-9, abs=1e-9 * mu
+            )
     least = min(n * lam / (lam + eta) ** 2 * eta / mu for eta in case["rates"])  # log-odds of the weaker state
     exact = float(crossover_diversity_exact(**case))
     if least > 8.0 + abs(bits[0] - bits[1]):

@@ -106,7 +106,9 @@ def final_log_odds(case):
 @settings(max_examples=10)
 @example(asked=({"rates": (1.0, 1.0), "prior_log_odds": 1e-9, "diversity": 1e3, "gate_rate": 1.0, "content": 0.0}, 0.9))
 @example(asked=({"rates": (1e-2, 1e2), "prior_log_odds": 9.0, "diversity": 1.0, "gate_rate": 1.0, "content": 0.0}, 0.5))
-@example(asked=({"rates": (1e-3, 1e3), "prior_log_odds": 14.0, "diversity": 1e2, "gate_rate": 1.0, "content": 0.0}, 0.5))
+@example(
+    asked=({"rates": (1e-3, 1e3), "prior_log_odds": 14.0, "diversity": 1e2, "gate_rate": 1.0, "content": 0.0}, 0.5)
+)
 def test_the_decision_falls_when_the_model_says(asked):
     case, part = asked
     sign, start, end, score = final_log_odds(case)

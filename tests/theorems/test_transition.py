@@ -61,7 +61,9 @@ def test_the_model_rests_on_every_branch(k, lam, mu, part, data):
     assert high - low == pytest.approx(x, rel=1e-12, abs=1e-15)
     # reliances of almost 0 are differences of numbers near 1: their logarithms lose what those lose
     blur = 1e-15 / min(high, low)
-    assert_rests(at_rest(p, lam), parameters(k, lam=lam, mu=mu, diversity=n), scaled(k, n, lam, mu, p) * (1 + 1e11 * blur))
+    assert_rests(
+        at_rest(p, lam), parameters(k, lam=lam, mu=mu, diversity=n), scaled(k, n, lam, mu, p) * (1 + 1e11 * blur)
+    )
     if x == 0.0:
         assert n == pytest.approx(float(critical_diversity(lam, mu, mechanisms=k)), rel=1e-14)
 
@@ -155,7 +157,9 @@ def test_two_mechanisms_have_no_hysteresis():
 # ---------------------------------------------------------------- two mechanisms of unequal prior
 
 
-@given(lam=strengths, mu=strengths, bits=st.floats(-8.0, 8.0), x=st.one_of(st.floats(-0.999999, 0.999999), st.just(0.0)))
+@given(
+    lam=strengths, mu=strengths, bits=st.floats(-8.0, 8.0), x=st.one_of(st.floats(-0.999999, 0.999999), st.just(0.0))
+)
 @settings(max_examples=80)
 @example(lam=0.1, mu=0.1, bits=1e-12, x=1e-9)
 def test_the_model_rests_on_the_branches_of_unequal_priors(lam, mu, bits, x):
