@@ -273,6 +273,7 @@ def test_late_growth_is_the_eigenvalue_of_the_converged_state(n, lam, mu, k):
     mu=st.floats(-3.0, 2.0).map(lambda e: 10.0**e),
     t=st.floats(-6.0, 15.0).map(lambda e: 10.0**e),
 )
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @example(k=3, kappa=1e8, lam=1.0, mu=0.5, t=1e-7)
 @example(k=3, kappa=1826.0, lam=1.0, mu=1e-3, t=1.0)  # special functions run for hours here

