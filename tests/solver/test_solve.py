@@ -114,6 +114,47 @@ def test_internal_time_keeps_its_accuracy_at_convergence():
     np.testing.assert_allclose(left, np.exp(-run["time"].values / 2), atol=1e-15)
 
 
+def internal_time_model(rate):
+    """x' = g(x), which is its own internal time: x(s) = x0 + s."""
+    s = sp.Symbol("s", nonnegative=True)
+    form = tm.InternalTimeForm(states={x: tm.at_start(x) + s}, rate=rate.subs(x, tm.at_start(x) + s), internal=s)
+    params = {k: 1.0} if rate.has(k) else {}
+    return tm.Model(name="inner", flow={x: rate}, params=params, start={x: 0}, closed_forms=(form,))
+
+
+def test_a_double_root_left_of_a_plain_one_in_the_same_window_is_the_first():
+    # one window of the scan reaches from 1.7 to 5.1 in steps of 0.03: the sign change at 5 is on it, the dip is not
+    touching = (x - sp.Rational(206, 100)) ** 2 - sp.Rational(4, 10**6)
+    end = tm.solve(internal_time_model(touching * (5 - x)), until="steady", method="closed")["x"].item()
+    assert end == pytest.approx(2.058, rel=1e-12)
+
+
+def test_a_rate_without_a_root_is_a_status_of_its_cell():
+    endless = internal_time_model(sp.exp(-x) - (k - 1))  # a root for k > 1 alone
+    run = tm.solve(endless, [0.0, 1.0], params={"k": [0.5, 1.5]}, method="closed")
+    assert run["status"].values.tolist() == [Status.NOT_STEADY, Status.OK]
+    assert np.isnan(run["x"].values[0]).all()
+    numeric = tm.solve(endless.with_(closed_forms=()), [0.0, 1.0], params={"k": 1.5})
+    np.testing.assert_allclose(run["x"].values[1], numeric["x"].values, rtol=1e-6)
+    # left to itself solve takes a numerical method, which needs no end
+    auto = tm.solve(endless, [0.0, 1.0], params={"k": [0.5, 1.5]})
+    assert (auto["status"] == Status.OK).all()
+    np.testing.assert_allclose(auto["x"].values[0, 1], np.log(3 * np.exp(0.5) - 2), rtol=1e-6)
+    with pytest.raises(SolveError, match="not_steady"):
+        tm.solve(endless, [1.0], params={"k": 0.5}, method="closed")
+
+
+def test_cross_check_has_a_row_for_a_condition_that_is_not_met():
+    limited = DECAY.with_(
+        closed_forms=(tm.ClosedForm(states={x: tm.at_start(x) * sp.exp(-k * tm.TIME)}, conditions=(sp.Gt(k, 2),)),)
+    )
+    rows = tm.cross_check(limited)
+    failed = [r for r in rows if not r["ok"]]
+    assert len(failed) == 1
+    assert "its condition k > 2 does not hold (k = 1)" in failed[0]["name"]
+    assert all(r["ok"] for r in tm.cross_check(limited, params={"k": 3.0}))
+
+
 @pytest.mark.parametrize("name", ["gated", "mechanisms"])
 def test_cross_checks_pass(name):
     rows = tm.cross_check(tm.models.MODELS[name]())

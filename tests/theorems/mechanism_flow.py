@@ -56,6 +56,24 @@ def rates(k: int, state: np.ndarray, params: list[float]) -> np.ndarray:
     return np.array(_compiled(k)[1](*state, *params), dtype=float)
 
 
+@cache
+def _observable(k: int, name: str) -> Callable[..., Any]:
+    model = _compiled(k)[0]
+    numpy = [{"LogSumExp": lambda *a: np.logaddexp.reduce(np.broadcast_arrays(*a))}, "numpy"]
+    return sp.lambdify([*model.states, *model.params], model.observables[name], modules=numpy, cse=True)
+
+
+def observable(k: int, name: str, state: np.ndarray, params: list[float]) -> float:
+    """An observable of the model at one state."""
+    return float(_observable(k, name)(*state, *params))
+
+
+def state_at(content: Any, reliances: Any) -> np.ndarray:
+    """The state with these contents and reliances, K of each."""
+    p = np.asarray(reliances, dtype=float)
+    return np.concatenate([np.broadcast_to(content, p.shape), np.log(p[:-1]) - np.log(p[-1])])
+
+
 def jacobian(k: int, state: np.ndarray, params: list[float]) -> np.ndarray:
     """The model's Jacobian at one state."""
     return np.array(_compiled(k)[2](*state, *params), dtype=float)

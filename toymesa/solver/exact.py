@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.errors import DomainError, SolveError
+from toymesa.errors import DomainError
 from toymesa.kernels.arrays import array_function, relation_function
 from toymesa.solver.inputs import Cells
 from toymesa.solver.internal_time import clock, first_root
+from toymesa.status import Status
 from toymesa.symbolic.model import TIME, ClosedForm, InternalTimeForm, Model, at_start
 
 Array = NDArray[np.float64]
@@ -65,30 +66,42 @@ def require(model: Model, exact: Exact) -> ClosedForm | InternalTimeForm:
     return exact.form
 
 
-def evaluate(model: Model, form: ClosedForm | InternalTimeForm, cells: Cells, times: Array, *, steady: bool) -> Array:
-    """States (row, time, state) by the closed form; NaN in unusable cells. ``steady``: the converged state alone."""
+def evaluate(
+    model: Model, form: ClosedForm | InternalTimeForm, cells: Cells, times: Array, *, steady: bool
+) -> tuple[Array, NDArray[np.int64]]:
+    """States (row, time, state) by the closed form, and a status for each row; NaN where it is not OK.
+
+    ``steady``: the converged state alone. In internal time a row whose rate has no root within reach does not converge:
+    NOT_STEADY.
+    """
     names = [*model.params, *(at_start(s) for s in model.states)]
     columns = np.concatenate([cells.params, cells.starts], axis=1)
     exprs = [form.states[s] for s in model.states]
     if isinstance(form, ClosedForm):
         function = array_function([*names, TIME], exprs)
         values = np.stack(function(*columns.T[:, :, None], times[None, :]), axis=-1)
-        values[cells.bad] = np.nan
-        return np.asarray(values)
+        return _judged(np.asarray(values), cells)
     out = np.full((columns.shape[0], 1 if steady else times.size, len(exprs)), np.nan)
     rate = array_function([*names, form.internal], form.rate)
     states = array_function([*names, form.internal], exprs)
+    endless = np.zeros(cells.bad.shape, dtype=bool)
     for i in np.flatnonzero(~cells.bad):
-        row = columns[i]
-        s = _internal(lambda s, row=row: rate(*row, s), np.array([math.inf]) if steady else times)
-        out[i] = np.stack(states(*row, s), axis=-1)
-    return out
+
+        def along(s: Array, row: Array = columns[i]) -> Array:
+            return np.asarray(rate(*row, s))
+
+        end = first_root(along)
+        if math.isfinite(end):
+            s = end - clock(along, end).left(np.array([math.inf]) if steady else times)
+            out[i] = np.stack(states(*columns[i], s), axis=-1)
+        else:
+            endless[i] = True
+    out, status = _judged(out, cells)
+    return out, np.where(endless, int(Status.NOT_STEADY), status)
 
 
-def _internal(rate: object, times: Array) -> Array:
-    """Internal times of the requested training times."""
-    end = first_root(rate)  # type: ignore[arg-type]  # a closure over one cell
-    if not math.isfinite(end):
-        raise SolveError("the internal rate has no root within reach: training does not converge", status="not_steady")
-    dial = clock(rate, end)  # type: ignore[arg-type]
-    return np.asarray(end - dial.left(times))
+def _judged(states: Array, cells: Cells) -> tuple[Array, NDArray[np.int64]]:
+    """NaN in unusable rows, and the status that finite or infinite values stand for."""
+    states[cells.bad] = np.nan
+    fine = np.isfinite(states).all(axis=(1, 2))
+    return states, np.where(fine, Status.OK, np.where(cells.bad, Status.BAD_PARAM, Status.OVERFLOW)).astype(np.int64)

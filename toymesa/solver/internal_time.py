@@ -44,21 +44,25 @@ def first_root(rate: Rate) -> float:
         grid = np.linspace(low, low + 16 * width, 129)
         values = rate(grid)
         ends = np.flatnonzero(values <= 0.0)
-        if ends.size:
-            k = int(ends[0])
-            return float(brentq(lambda s: float(rate(np.array([s]))[0]), grid[k - 1], grid[k], xtol=1e-300, rtol=9e-16))
+        last = int(ends[0]) if ends.size else grid.size - 1
         dips = np.flatnonzero((values[1:-1] < values[:-2]) & (values[1:-1] < values[2:]))
-        for k in map(int, dips):
+        for k in map(int, dips[dips + 1 < last]):  # what hides in a dip comes before the sign change on the grid
             fine = np.linspace(grid[k], grid[k + 2], 2001)
             inner = rate(fine)
             below = np.flatnonzero(inner <= 0.0)
             if below.size:
-                j = int(below[0])
-                return float(brentq(lambda s: float(rate(np.array([s]))[0]), fine[j - 1], fine[j], rtol=9e-16))
+                return _between(rate, fine, int(below[0]))
+        if ends.size:
+            return _between(rate, grid, last)
         if not np.isfinite(values).all():
             break
         low, width = grid[-1], 2 * width
     return math.inf
+
+
+def _between(rate: Rate, grid: Array, k: int) -> float:
+    """The root between the points k - 1, where the rate is positive, and k, where it is not."""
+    return float(brentq(lambda s: float(rate(np.array([s]))[0]), grid[k - 1], grid[k], xtol=1e-300, rtol=9e-16))
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Clock:
     def time(self, u: Array) -> Array:
         """t(u)."""
         whole = self.smooth(np.array([self.end]))[0]
-        return self.slope * np.log(self.end / u) + whole - self.smooth(u)
+        return self.slope * (np.log(self.end) - np.log(u)) + whole - self.smooth(u)
 
     def left(self, t: Array) -> Array:
         """u(t): internal time left until convergence, 0 at t = inf."""

@@ -94,9 +94,13 @@ def solve(
         exact.require(model, route)
         if watched:
             raise ArgumentError("events need a numerical method; use method='auto' or name one")
+    outcome = None
     if route is not None and route.form is not None and not watched:
         outcome = _closed(model, route, batch, times, how)
-    else:
+        # a cell that never converges has no internal-time solution, and a numerical one none the less
+        if wanted == "auto" and (outcome.status == Status.NOT_STEADY).any():
+            outcome = None
+    if outcome is None:
         outcome = _numerical(model, batch, times, how, watched, threads, shown(progress))
     data = labelled(model, batch, times, how, outcome)
     data.attrs |= {} if seed is None else {"seed": seed}
@@ -109,9 +113,7 @@ def solve(
 
 
 def _closed(model: Model, route: exact.Exact, batch: Cells, times: Array, how: Controls) -> Outcome:
-    states = exact.evaluate(model, exact.require(model, route), batch, times, steady=how.steady)
-    fine = np.isfinite(states).all(axis=(1, 2))
-    status = np.where(fine, Status.OK, np.where(batch.bad, Status.BAD_PARAM, Status.OVERFLOW)).astype(np.int64)
+    states, status = exact.evaluate(model, exact.require(model, route), batch, times, steady=how.steady)
     rows = batch.bad.size
     end = np.full(rows, math.inf if how.steady else times[-1])
     return Outcome(states, status, np.zeros((rows, 3)), end, states[:, -1], route.label)

@@ -6,7 +6,8 @@ factor x^(M+R) e^(-beta x),
 
     (D M(a', b', z), a' M(a'+1, b', z))    and    (U(a', b', z), -D U(a'+1, b', z)),
 
-M and U Kummer's and Tricomi's functions. All four are positive, and no digits are lost between them.
+M and U Kummer's and Tricomi's functions. All four are positive, and no digits are lost between them. Without decay
+gamma is 0 and they are modified Bessel functions of orders D - 1/2 and D + 1/2.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ from __future__ import annotations
 from flint import arb, ctx
 
 from toymesa.errors import SolveError
+from toymesa.theorems.mechanisms.riccati import log_responses
 
 _Entries = tuple[arb, arb, arb, arb]
 
 _PARAMETER_BITS = 256  # precision in which the parameters are formed; they are exact numbers from then on
 _MOST_BITS = 65536
 _REST_BITS = 80
+_BESSEL_BITS = 128
+_LARGEST = 150.0  # a parameter and an argument both beyond this keep Tricomi's function busy for hours
+_LARGEST_ORDER = 5000.0  # of Bessel functions, for the same reason
 
 
 def responses(t: float, n: float, k: float, eta: float, lam: float, mu: float) -> _Entries:
     """Balls around the four responses of (dp, kappa dc) to (dp, kappa dc) at time t, kappa = sqrt(eta n/K).
 
     In the order p to p, c to p, p to c, c to c; all positive, each to at least 60 correct bits. Not for
-    lam = eta mu, where the solution is hyperbolic. Raises SolveError where no precision suffices.
+    lam = eta mu, where the solution is hyperbolic. Where parameters and argument are both large, which takes a very
+    large diversity, numbers from :mod:`riccati` instead. Raises SolveError where no precision suffices.
     """
     if t == 0.0:
         return arb(1), arb(0), arb(0), arb(1)
@@ -41,7 +47,14 @@ def responses(t: float, n: float, k: float, eta: float, lam: float, mu: float) -
         settled = (-arb(2).log() * _REST_BITS - beta.log().max(arb(0))).mid()
         if gamma > 0:
             settled = (settled - (-gamma.log()).max(arb(0))).mid()
-    bits = 2 * _PARAMETER_BITS
+        order = float(gamma + abs(half))
+        if min(order, float(beta)) > _LARGEST if gamma > 0 else order > _LARGEST_ORDER:
+            until = min(t, float(-settled / a))
+            pp, pc, cp, cc = (arb(v).exp() for v in log_responses(until, n, k, eta, lam, mu))
+            if log_x >= settled:
+                return pp, pc, cp, cc
+            return _settled((pp, pc, cp, cc), settled - log_x, gamma, beta * settled.exp(), mean, half)
+    bits = 2 * _PARAMETER_BITS if gamma > 0 else _BESSEL_BITS
     while bits <= _MOST_BITS:
         with ctx.workprec(bits):
             if log_x < settled:
@@ -57,6 +70,8 @@ def responses(t: float, n: float, k: float, eta: float, lam: float, mu: float) -
 
 def _connected(log_x: arb, gamma: arb, beta: arb, mean: arb, half: arb) -> _Entries:
     """The responses from the parameters, at the working precision."""
+    if gamma == 0:
+        return _by_bessel(log_x, beta, half)
     radius = (gamma * gamma + half * half).sqrt().mid()
     x = log_x.exp().mid()
     a, b = radius + gamma, 1 + 2 * radius
@@ -79,6 +94,20 @@ def _connected(log_x: arb, gamma: arb, beta: arb, mean: arb, half: arb) -> _Entr
     to_p, to_c = respond(1, 1)
     from_c_to_p, from_c_to_c = respond(1, -1)
     return to_p, from_c_to_p, to_c, from_c_to_c
+
+
+def _by_bessel(log_x: arb, beta: arb, half: arb) -> _Entries:
+    """The responses without decay; ``beta`` is the argument at the start."""
+    low, high, z = half - arb(1) / 2, half + arb(1) / 2, beta * log_x.exp()
+    i_low, i_high, k_low, k_high = (f(o) for f in (z.bessel_i, z.bessel_k) for o in (low, high))
+    i_low_0, i_high_0, k_low_0, k_high_0 = (f(o) for f in (beta.bessel_i, beta.bessel_k) for o in (low, high))
+    scale = beta * (high * log_x).exp()
+    return (
+        scale * (i_low * k_high_0 + k_low * i_high_0),
+        scale * (k_low * i_low_0 - i_low * k_low_0),
+        scale * (k_high * i_high_0 - i_high * k_high_0),
+        scale * (i_high * k_low_0 + k_high * i_low_0),
+    )
 
 
 def _settled(early: _Entries, passed: arb, gamma: arb, feed: arb, mean: arb, half: arb) -> _Entries:

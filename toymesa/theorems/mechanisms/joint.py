@@ -135,8 +135,9 @@ def joint_growth(
     is finite where the factor itself is inf.
 
     Exact to first order in the perturbation. Hyperbolic and Bessel cases by scipy (relative error of the logarithm
-    about 1e-14), the others and extreme Bessel orders by ball arithmetic to full double precision (about a millisecond
-    each).
+    about 1e-14), the others and extreme Bessel orders by ball arithmetic to full double precision (milliseconds each), and
+    where diversity is so large that this takes too long by a Riccati equation (error of the logarithm below 1e-10, and
+    1e-12 of it).
     """
     t_, n, k, eta, decay, pressure = _case(t, diversity, mechanisms, gate_rate, lam, mu)
     even = decay == eta * pressure

@@ -96,9 +96,8 @@ class _Path:
         total = eta_1 + eta_2
         self.a, self.b = expit(l0), expit(-l0)
         self.total, self.alpha, self.inverse = total, eta_2 / total, eta_1 / total * eta_2
-        with np.errstate(over="ignore", invalid="ignore"):
-            fine = self.b * (eta_2 / total) * np.expm1(np.minimum(score, 1.0))
-        self.eps = np.where(score < 1.0, fine, self.a - self.alpha)
+        # pi_1 - alpha_1, where a difference of two numbers near 1 would be 0
+        self.eps = self.a * (eta_1 / total) * -np.expm1(-score)
         self.scale = 2.0 * self.eps / (self.a * self.b)
         self.joint = np.minimum(reach, 1.0)
         self.theta = np.arcsinh(np.sqrt(self.joint / self.scale))

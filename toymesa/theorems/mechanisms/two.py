@@ -193,12 +193,12 @@ class _Gated:
         """The state at s."""
         x = self.kappa * s
         scale = 2.0 * np.sqrt(self.total)
-        q = (_times(self.grow, np.exp, x) - _times(self.fall, np.exp, -x)) / scale
+        moved = (_times(self.grow, np.expm1, x) - _times(self.fall, np.expm1, -x)) / scale  # q(s) - q(0)
         area = (_times(self.grow, np.expm1, x) + _times(self.fall, np.expm1, -x)) / (scale * self.kappa)
         w = self.w + self.eta_w * ((1.0 - self.center) * s - area)
         m = self.m + self.eta_m * (self.center * s + area)
         fed = _times(self.grow**2, np.expm1, 2.0 * x) - _times(self.fall**2, np.expm1, -2.0 * x)
-        return GatedState(w, m, self.center + q, self.error - self.drift * s - fed / (4.0 * self.kappa))
+        return GatedState(w, m, self.d + moved, self.error - self.drift * s - fed / (4.0 * self.kappa))
 
     def stop(self, r: Array) -> tuple[Array, Array]:
         """s and t where g = sqrt(r) g_0. A start with g < 0 runs to negative s: mirrored, it is the same problem."""
