@@ -48,6 +48,14 @@ _WHERE: dict[str, str] = {
     "solve": "solver",
     "simulate": "solver",
     "cross_check": "solver",
+    "fixed_points": "analyse",
+    "stability": "analyse",
+    "stability_conditions": "symbolic.linear",
+    "Census": "analyse",
+    "Conditions": "symbolic.linear",
+    "Continuum": "analyse",
+    "FixedPoint": "analyse",
+    "Stability": "analyse",
     "answer": "question",
     "Status": "status",
     "ArgumentError": "errors",
@@ -58,9 +66,15 @@ _WHERE: dict[str, str] = {
     "ToymesaError": "errors",
     "ToymesaWarning": "errors",
 }
-_ROOMS = ("question", "models", "scaling", "theorems", "plot", "symbolic", "kernels", "testing")
+_ROOMS = ("question", "models", "scaling", "theorems", "analyse", "plot", "symbolic", "kernels", "testing")
 
 if TYPE_CHECKING:  # for readers and type checkers; at run time the names are loaded on first use
+    from toymesa.analyse import Census as Census
+    from toymesa.analyse import Continuum as Continuum
+    from toymesa.analyse import FixedPoint as FixedPoint
+    from toymesa.analyse import Stability as Stability
+    from toymesa.analyse import fixed_points as fixed_points
+    from toymesa.analyse import stability as stability
     from toymesa.errors import ArgumentError as ArgumentError
     from toymesa.errors import DomainError as DomainError
     from toymesa.errors import ExpressionError as ExpressionError
@@ -85,6 +99,8 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.symbolic.flows import gradient_flow as gradient_flow
     from toymesa.symbolic.flows import heavy_ball as heavy_ball
     from toymesa.symbolic.functions import LogSumExp as LogSumExp
+    from toymesa.symbolic.linear import Conditions as Conditions
+    from toymesa.symbolic.linear import stability_conditions as stability_conditions
     from toymesa.symbolic.model import TIME as TIME
     from toymesa.symbolic.model import Chart as Chart
     from toymesa.symbolic.model import ClosedForm as ClosedForm

@@ -81,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--bootstrap", type=int, default=0, metavar="N", help="resamples for 95 %% intervals")
     fit.add_argument("--drop-highest", type=int, default=0, metavar="N", help="leave out the N highest losses")
     fit.add_argument("--seed", type=int, default=0)
+    _fixed_points(command("fixed-points", "every fixed point, with a proof"))
+    _stability(command("stability", "linear stability at a fixed point, or at all of them"))
     command("info", "versions and directories, for bug reports")
     return top
 
@@ -117,6 +119,27 @@ def _solve(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--method", default="auto", help="auto, closed, tsit5, dop853 or rodas5p")
 
 
+def _search(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL")
+    sub.add_argument("--box", nargs="+", action="extend", default=[], metavar="name=lo:hi", help="where to search")
+    sub.add_argument("--set", nargs="+", action="extend", default=[], metavar="name=value", dest="params")
+    sub.add_argument("--mechanisms", metavar="a,b,...", help="names, for the model 'mechanisms'")
+    sub.add_argument("--max-boxes", type=int, default=200_000, metavar="N", help="budget in boxes (default 200000)")
+    sub.add_argument("--time-limit", type=float, default=60.0, metavar="S", help="budget in seconds (default 60)")
+
+
+def _fixed_points(sub: argparse.ArgumentParser) -> None:
+    _search(sub)
+
+
+def _stability(sub: argparse.ArgumentParser) -> None:
+    _search(sub)
+    sub.add_argument(
+        "--at", nargs="+", action="extend", default=[], metavar="name=value",
+        help="the fixed point, to about 5 digits (default: every one that the search finds)",
+    )  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = parser().parse_args(argv)
@@ -129,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", category=ToymesaWarning)
             warnings.showwarning = warn
-            return int(getattr(commands, f"run_{arguments.command}")(arguments))
+            return int(getattr(commands, f"run_{arguments.command.replace('-', '_')}")(arguments))
     except KeyboardInterrupt:
         print("toymesa: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -37,4 +37,15 @@ SHAPES: dict[str, str] = {
         '--bootstrap), "objective", "n_runs"}; L(N, D) = E + A/N^alpha + B/D^beta in nats'
     ),
     "info": 'JSON: {"toymesa", "python", "system", package: version or "not installed", .., "cache": directory}',
+    "fixed-points": (
+        'JSON: {"points": [{"state": {name: x}, "enclosure": {name: [lo, hi]}, "eigenvalues": [[re, im], ..], "kind": "..", '
+        '"certified": true}], "continua": [{"dimension": 1, "through": {name: x}, "kind": ".."}], '
+        '"undecided": [{name: [lo, hi]}], "complete": true}; kinds: stable, stable-spiral, saddle, unstable, '
+        "unstable-spiral, centre, drift, undecided; exit code 3 if something stayed undecided"
+    ),
+    "stability": (
+        'JSON: {"points": [{"model", "point": {name: x}, "eigenvalues": [[re, im], ..], "kind": "..", "dimension": 0, '
+        '"growth_rate", "reactivity", "return_time": x or null, "meaning": "saddle|spiral|drift|", "mode": {name: x}, '
+        '"certified": true}]}'
+    ),
 }

@@ -7,6 +7,7 @@ from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
+from toymesa.plot.portrait import phase_portrait
 from toymesa.plot.posterior import posterior_course
 from toymesa.plot.style import style
 
@@ -17,6 +18,7 @@ __all__ = [
     "depth_staircase",
     "joint_diagram",
     "leader_diagram",
+    "phase_portrait",
     "posterior_course",
     "style",
     "transience_course",

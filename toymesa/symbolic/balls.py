@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from operator import methodcaller
 from typing import Any
@@ -12,7 +14,7 @@ import flint
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from toymesa.symbolic.functions import UNARY, LogSumExp
+from toymesa.symbolic.functions import UNARY, LogShare, LogSumExp
 from toymesa.symbolic.parts import Domain
 
 _UNARY: dict[str, Callable[[Any], Any]] = {name: methodcaller(name) for name in UNARY}
@@ -75,10 +77,44 @@ def evaluate(expr: sp.Expr, point: Mapping[sp.Symbol, sp.Rational], precision: i
     return ball
 
 
-def _ball(expr: Any, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
+def over_balls(expr: sp.Expr, balls: Mapping[sp.Symbol, Any]) -> Any:
+    """An ``arb`` that contains every value of ``expr`` for arguments in the given balls, at the precision in force.
+
+    Not finite where the formula may leave its domain. Raises Undecidable for a function that has no ball.
+    """
+    try:
+        return _ball(expr, balls)
+    except ZeroDivisionError:
+        return flint.arb("nan")
+    except (ValueError, ArithmeticError, AttributeError, TypeError) as error:
+        raise Undecidable(str(error)) from error
+
+
+@contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Ball arithmetic with that many bits inside a ``with`` block."""
+    before = flint.ctx.prec
+    flint.ctx.prec = bits
+    try:
+        yield
+    finally:
+        flint.ctx.prec = before
+
+
+def float_bounds(ball: Any) -> tuple[float, float]:
+    """The nearest doubles below and above a ball."""
+    lower, upper = ball.lower(), ball.upper()
+    lo, hi = float(lower), float(upper)
+    return (
+        lo if flint.arb(lo) <= lower else math.nextafter(lo, -math.inf),
+        hi if flint.arb(hi) >= upper else math.nextafter(hi, math.inf),
+    )
+
+
+def _ball(expr: Any, point: Mapping[sp.Symbol, Any]) -> Any:
     if expr.is_Symbol:
         value = point[expr]
-        return flint.arb(flint.fmpq(int(value.p), int(value.q)))
+        return flint.arb(flint.fmpq(int(value.p), int(value.q))) if isinstance(value, sp.Rational) else value
     if expr.is_Rational:
         return flint.arb(flint.fmpq(int(expr.p), int(expr.q)))
     if expr.is_Float:
@@ -90,7 +126,7 @@ def _ball(expr: Any, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
         return flint.arb(1).exp()
     if expr is sp.EulerGamma:
         return flint.arb.const_euler()
-    if isinstance(expr, LogSumExp):
+    if isinstance(expr, LogSumExp | LogShare):
         return _ball(expr.rewrite(sp.log), point)
     if expr.is_Add:
         return sum((_ball(a, point) for a in expr.args[1:]), _ball(expr.args[0], point))
@@ -115,21 +151,44 @@ def _ball(expr: Any, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
     if isinstance(expr, sp.besseli | sp.besselk):
         order, x = (_ball(a, point) for a in expr.args)
         return x.bessel_i(order) if isinstance(expr, sp.besseli) else x.bessel_k(order)
+    if isinstance(expr, sp.atan2):
+        return flint.arb.atan2(*(_ball(a, point) for a in expr.args))
+    if isinstance(expr, sp.polygamma) and expr.args[0] == 0:
+        return _ball(expr.args[1], point).digamma()
+    if isinstance(expr, sp.Heaviside | sp.DiracDelta):
+        return _step(_ball(expr.args[0], point), jump=isinstance(expr, sp.DiracDelta))
     name = type(expr).__name__
     if name in _UNARY and len(expr.args) == 1:
         return _UNARY[name](_ball(expr.args[0], point))
     raise Undecidable(f"{name} has no ball")
 
 
-def _power(base: Any, exponent: sp.Expr, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
+def _step(x: Any, *, jump: bool) -> Any:
+    """0 and 1 on the two sides of zero; its derivative is unknown at zero itself."""
+    if x > 0 or x < 0:
+        return flint.arb(0 if jump or x < 0 else 1)
+    return flint.arb("nan") if jump else flint.arb(0).union(flint.arb(1))
+
+
+def _power(base: Any, exponent: sp.Expr, point: Mapping[sp.Symbol, Any]) -> Any:
     if exponent.is_Integer:
-        return base ** int(exponent)
+        return _whole_power(base, int(exponent))
     if exponent == sp.Rational(1, 2):
         return base.sqrt()
     return base ** _ball(exponent, point)
 
 
-def decided(condition: Any, point: Mapping[sp.Symbol, sp.Rational]) -> bool:
+def _whole_power(base: Any, n: int) -> Any:
+    """By squaring: arb's own power loses a base whose midpoint is zero."""
+    out, square, left = flint.arb(1), base, abs(n)
+    while left:
+        if left & 1:
+            out = out * square
+        square, left = square * square, left >> 1
+    return 1 / out if n < 0 else out
+
+
+def decided(condition: Any, point: Mapping[sp.Symbol, Any]) -> bool:
     """Whether a relation holds at a point; Undecidable where balls cannot tell."""
     if condition in (True, sp.true):
         return True

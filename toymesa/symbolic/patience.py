@@ -1,0 +1,34 @@
+"""A time limit on symbolic work, whose cost cannot be known beforehand."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class OutOfTime(BaseException):  # not an Exception: nothing inside SymPy may take it for a failed attempt of its own
+    """The time limit is reached."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise :class:`OutOfTime` from the ``with`` block once ``seconds`` have passed.
+
+    Looked at on every call of a function of SymPy in this thread, so that any of its algorithms ends within milliseconds;
+    a profiler that was active is put back afterwards.
+    """
+    before, deadline = sys.getprofile(), time.monotonic() + seconds
+
+    def look(frame: Any, event: str, arg: Any) -> None:
+        # in SymPy alone: from a callback of the garbage collector an exception would be lost
+        if event == "call" and time.monotonic() > deadline and frame.f_globals.get("__name__", "").startswith("sympy"):
+            raise OutOfTime
+
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
