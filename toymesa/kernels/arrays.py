@@ -11,6 +11,7 @@ import sympy as sp
 from numpy.typing import NDArray
 from scipy import special
 
+from toymesa.kernels.entire import ENTIRE
 from toymesa.kernels.printer import ArrayPrinter, statements
 
 Array = NDArray[np.float64]
@@ -29,7 +30,7 @@ def _shi(x: Array) -> Array:
     return np.asarray(special.shichi(x)[0])
 
 
-_NAMES: dict[str, Any] = {"np": np, "special": special, "lambertw": _lambertw, "chi": _chi, "shi": _shi}
+_NAMES: dict[str, Any] = {"np": np, "special": special, "lambertw": _lambertw, "chi": _chi, "shi": _shi, "entire": ENTIRE}
 
 
 @lru_cache(maxsize=512)

@@ -15,6 +15,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.str import StrPrinter
 
 from toymesa.errors import ModelError
+from toymesa.symbolic.entire import PAIRS, FlowComponent, StepComponent
 from toymesa.symbolic.functions import UNARY
 
 # SymPy name -> function of the math module
@@ -36,6 +37,7 @@ _ARRAY = {
     "Chi": "chi",
     "Shi": "shi",
     "Ei": "special.expi",
+    **{f.__name__: f"entire[{f.__name__!r}]" for f in (*PAIRS, FlowComponent, StepComponent)},
 }
 
 

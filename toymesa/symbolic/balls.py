@@ -14,6 +14,7 @@ import flint
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
+from toymesa.symbolic.entire import Component, PairFunction, pair_value
 from toymesa.symbolic.functions import UNARY, LogShare, LogSumExp
 from toymesa.symbolic.parts import Domain
 
@@ -157,6 +158,10 @@ def _ball(expr: Any, point: Mapping[sp.Symbol, Any]) -> Any:
         return _ball(expr.args[1], point).digamma()
     if isinstance(expr, sp.Heaviside | sp.DiracDelta):
         return _step(_ball(expr.args[0], point), jump=isinstance(expr, sp.DiracDelta))
+    if isinstance(expr, PairFunction):
+        return _pair(expr, point)
+    if isinstance(expr, Component):
+        return _component(expr, point)
     name = type(expr).__name__
     if name in _UNARY and len(expr.args) == 1:
         return _UNARY[name](_ball(expr.args[0], point))
@@ -168,6 +173,32 @@ def _step(x: Any, *, jump: bool) -> Any:
     if x > 0 or x < 0:
         return flint.arb(0 if jump or x < 0 else 1)
     return flint.arb("nan") if jump else flint.arb(0).union(flint.arb(1))
+
+
+def _pair(expr: PairFunction, point: Mapping[sp.Symbol, Any]) -> Any:
+    half, gap, product = (flint.acb(_ball(a, point)) for a in expr.args[:3])
+    time = _whole(expr.args[3], point) if expr.step else flint.acb(_ball(expr.args[3], point))
+    value = pair_value(type(expr), half, gap, product, time, sqrt=methodcaller("sqrt"), exp=methodcaller("exp"))
+    return flint.acb(value).real  # the imaginary part is zero: a symmetric function of a conjugate pair
+
+
+def _component(expr: Component, point: Mapping[sp.Symbol, Any]) -> Any:
+    index, time, start, matrix, constant = expr.parts
+    n = len(start)
+    rows = [[_ball(e, point) for e in (*matrix[n * i : n * i + n], constant[i])] for i in range(n)]
+    if expr.step:
+        grown = flint.arb_mat([*rows, [0] * n + [1]]) ** _whole(time, point)
+    else:
+        when = _ball(time, point)
+        grown = flint.arb_mat([*([e * when for e in row] for row in rows), [0] * (n + 1)]).exp()
+    return sum((grown[index, j] * _ball(x, point) for j, x in enumerate(start)), grown[index, n])
+
+
+def _whole(time: sp.Expr, point: Mapping[sp.Symbol, Any]) -> int:
+    value = time.xreplace({s: point[s] for s in time.free_symbols if isinstance(point[s], sp.Basic)})
+    if not value.is_Integer or value < 0:
+        raise Undecidable(f"{time} counts steps")
+    return int(value)
 
 
 def _power(base: Any, exponent: sp.Expr, point: Mapping[sp.Symbol, Any]) -> Any:

@@ -152,6 +152,8 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
         {s for _, e in parts for s in e.free_symbols} | {s for c in conditions for s in c.free_symbols}, key=str
     )
     tried = sample(symbols, _domains(claim), conditions, points, seed)
+    if claim.model is not None and claim.model.discrete:  # time counts steps
+        tried = [p | {TIME: sp.Integer(i % 9)} if TIME in p else p for i, p in enumerate(tried)]
     search = _search(claim, parts, tried, precision)
     common: dict[str, Any] = {"points": len(tried), "precision": precision}
     if claim.kind == "limit" and _unlike_gruntz(claim, parts[0][1], conditions, seed):
@@ -206,11 +208,15 @@ def _residuals(claim: Claim) -> list[tuple[str, sp.Expr]]:
         form = {s: expression(e) for s, e in dict(claim.solution or {}).items()}
         out = []
         for s, rate in model.flow.items():
-            out.append((f"rate of {s}", sp.diff(form[s], TIME) - rate.subs(form, simultaneous=True)))
+            moved = form[s].subs(TIME, TIME + 1) if model.discrete else sp.diff(form[s], TIME)
+            out.append((f"rate of {s}", moved - rate.subs(form, simultaneous=True)))
             out.append((f"start of {s}", form[s].subs(TIME, 0) - at_start(s)))
         return out
     expr = expression(claim.expr if claim.expr is not None else model.potential)
-    change = sum((sp.diff(expr, s) * e for s, e in model.flow.items()), sp.diff(expr, TIME))
+    if model.discrete:
+        change = expr.subs({**model.flow, TIME: TIME + 1}, simultaneous=True) - expr
+    else:
+        change = sum((sp.diff(expr, s) * e for s, e in model.flow.items()), sp.diff(expr, TIME))
     return [("rate of change", change if claim.kind == "invariant" else -change)]
 
 

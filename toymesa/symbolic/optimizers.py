@@ -20,6 +20,7 @@ import sympy as sp
 
 from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
 from toymesa.symbolic.checks import expression
+from toymesa.symbolic.linear_flow import with_linear_solution
 from toymesa.symbolic.model import TIME, Model
 
 
@@ -149,14 +150,15 @@ def with_optimizer(model: Model, optimizer: Optimizer | None, *, params: Mapping
     """The model under another base optimizer; None leaves gradient flow.
 
     params: defaults of the symbols that the optimizer brings in. What is exact about the old flow (invariants, closed
-    forms; for momentum and steps the potential too) does not hold for the new one and is dropped.
+    forms; for momentum and steps the potential too) does not hold for the new one and is dropped. A linear flow gets
+    the exact solution of the new one (:mod:`toymesa.symbolic.linear_flow`).
     Raises ModelError where the two do not go together, ArgumentError for what is no optimizer.
     """
     if optimizer is None:
         return model
     if not isinstance(optimizer, Optimizer):
         raise ArgumentError(f"an optimizer is None or one of {', '.join(OPTIMIZERS)}; got {optimizer!r}")
-    return optimizer.apply(model, params or {})
+    return with_linear_solution(optimizer.apply(model, params or {}))
 
 
 def build(optimizer: Optimizer | None, params: Mapping[Any, Any], **fields: Any) -> Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from toymesa.symbolic.entire import Component, PairFunction, reduced
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.rational import is_zero_quotient
 
@@ -19,7 +20,8 @@ def is_zero(expr: sp.Expr) -> bool:
 
 
 def plain(expr: sp.Expr) -> sp.Expr:
-    """Log-sum-exps written out, so that identities between exponentials can be seen."""
+    """Log-sum-exps written out, functions of linear flows reduced: so that identities between them can be seen."""
+    expr = reduced(expr) if expr.has(PairFunction, Component) else expr
     return expr.rewrite(sp.log) if expr.has(LogSumExp) else expr
 
 
