@@ -30,7 +30,14 @@ def _shi(x: Array) -> Array:
     return np.asarray(special.shichi(x)[0])
 
 
-_NAMES: dict[str, Any] = {"np": np, "special": special, "lambertw": _lambertw, "chi": _chi, "shi": _shi, "entire": ENTIRE}
+_NAMES: dict[str, Any] = {
+    "np": np,
+    "special": special,
+    "lambertw": _lambertw,
+    "chi": _chi,
+    "shi": _shi,
+    "entire": ENTIRE,
+}
 
 
 @lru_cache(maxsize=512)

@@ -116,7 +116,9 @@ def step_slope(p: Any, q: Any, d: Any, t: Any) -> Array:
     shrunk = np.where(ratio > 0, -np.expm1(t * np.log1p(-2 * r / wide)), 0.0)
     # multipliers of opposite sign: a sum for odd t, a difference of sizes for even t
     opposed = np.where(odd, 1 + np.abs(ratio) ** t, -np.expm1(t * np.log1p(np.where(ratio < 0, -2 * m / wide, 0.0))))
-    real = np.where(1 + p >= 0, _grown(upper, t), wide**t) * np.where(ratio > 0, shrunk, np.where(ratio < 0, opposed, np.where(t > 0, 1.0, 0.0)))
+    real = np.where(1 + p >= 0, _grown(upper, t), wide**t) * np.where(
+        ratio > 0, shrunk, np.where(ratio < 0, opposed, np.where(t > 0, 1.0, 0.0))
+    )
     real = np.where(r > 0, real / np.where(r > 0, 2 * r, 1.0), t * m ** np.maximum(t - 1, 0))
     size, angle = _turning(p, q, d, t)
     turned = size * np.sin(t * angle) / np.where(r > 0, r, 1.0)

@@ -12,16 +12,20 @@ from toymesa.errors import ArgumentError, did_you_mean
 from toymesa.models.coopetition import coopetition
 from toymesa.models.depth import depth
 from toymesa.models.gated import gated
+from toymesa.models.linear_joint import linear_joint
 from toymesa.models.mechanisms import mechanisms
 from toymesa.models.posterior import posterior
+from toymesa.models.proxy import proxy
 from toymesa.symbolic.model import Model
 
 MODELS: dict[str, Callable[[], Model]] = {
     "coopetition": coopetition,
     "depth": depth,
     "gated": lambda: gated,
+    "linear_joint": linear_joint,
     "mechanisms": mechanisms,
     "posterior": posterior,
+    "proxy": proxy,
 }
 
 
@@ -32,4 +36,4 @@ def find(name: str) -> Model:
     return MODELS[name]()
 
 
-__all__ = ["MODELS", "coopetition", "depth", "find", "gated", "mechanisms", "posterior"]
+__all__ = ["MODELS", "coopetition", "depth", "find", "gated", "linear_joint", "mechanisms", "posterior", "proxy"]

@@ -30,10 +30,11 @@ def cross_check(
 ) -> list[dict[str, Any]]:
     """Check a model against itself; returns rows {"name", "error", "ok"}, the error in units of what is allowed.
 
-    t: times (default 0, 0.5, 1, 2, 5, 10; of a map 0, 1, 2, 5, 20, 100 steps). params, start: as in ``solve``; where conditions of a closed form or an
-    invariant fix some of them (``lam = 0``), those are set first. Checked: every closed form against every method
-    (error within 1000 tolerances atol + rtol |x|), every invariant along the solution (drift likewise), the potential
-    (never rises by more), requirements, and methods against each other. ``ok`` is error <= 1.
+    t: times (default 0, 0.5, 1, 2, 5, 10; of a map 0, 1, 2, 5, 20, 100 steps). params, start: as in ``solve``; where
+    conditions of a closed form or an invariant fix some of them (``lam = 0``), those are set first. Checked: every
+    closed form against every method (error within 1000 tolerances atol + rtol |x|), every invariant along the solution
+    (drift likewise), the potential (never rises by more), requirements, and methods against each other. ``ok`` is
+    error <= 1.
     """
     default = [0.0, 1.0, 2.0, 5.0, 20.0, 100.0] if model.discrete else [0.0, 0.5, 1.0, 2.0, 5.0, 10.0]
     times = np.array(default) if t is None else np.asarray(t, dtype=float)

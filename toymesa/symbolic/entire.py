@@ -76,7 +76,9 @@ class PairFunction(sp.Function):
 
 
 def _kind(name: str, step: bool, total: bool, slope: bool, doc: str) -> Any:
-    return type(name, (PairFunction,), {"step": step, "total": total, "slope": slope, "__doc__": doc, "__module__": __name__})
+    return type(
+        name, (PairFunction,), {"step": step, "total": total, "slope": slope, "__doc__": doc, "__module__": __name__}
+    )
 
 
 FlowMean = _kind("FlowMean", False, False, False, "e^(pt) cosh(t sqrt q).")

@@ -40,7 +40,7 @@ def linear_parts(model: Model) -> tuple[sp.Matrix, sp.Matrix] | None:
         return None
     states, rows = model.states, []
     for rate in model.flow.values():
-        row = [sp.diff(rate, s) for s in states]
+        row = [e if e.count_ops() > 60 else sp.expand(e) for e in (sp.diff(rate, s) for s in states)]
         if any(e.has(*states) for e in row):
             return None
         rows.append(row)
@@ -86,7 +86,10 @@ def pair_of(matrix: sp.Matrix) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
     The gap is written as ((a - d)/2)^2 + b c: a sum of squares where the matrix is symmetric.
     """
     a, b, c, d = matrix
-    return (a + d) / 2, ((a - d) / 2) ** 2 + b * c, sp.factor(a * d - b * c)
+    determinant = a * d - b * c
+    if determinant.count_ops() < 60:  # factors keep the digits that a difference loses
+        determinant = sp.factor(determinant)
+    return (a + d) / 2, ((a - d) / 2) ** 2 + b * c, determinant
 
 
 def _blocks(matrix: sp.Matrix) -> list[list[int]]:
@@ -120,9 +123,7 @@ def _solved(matrix: sp.Matrix, start: sp.Matrix, constant: sp.Matrix, *, discret
         )
     )
     turned, pushed = (growth - half * sp.eye(2)) * start, (growth - half * sp.eye(2)) * constant
-    return [
-        mean * start[i] + slope * turned[i] + mean_total * constant[i] + slope_total * pushed[i] for i in range(2)
-    ]
+    return [mean * start[i] + slope * turned[i] + mean_total * constant[i] + slope_total * pushed[i] for i in range(2)]
 
 
 def _alone(z: sp.Expr, start: sp.Expr, constant: sp.Expr, *, discrete: bool) -> sp.Expr:
