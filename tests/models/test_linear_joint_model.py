@@ -1,0 +1,49 @@
+"""The linear joint flow as bilevel derives it, under every coupling and base optimizer."""
+
+from __future__ import annotations
+
+import pytest
+import sympy as sp
+
+import toymesa as tm
+from toymesa.models import linear_joint
+
+gamma, h = sp.symbols("gamma h", positive=True)
+
+
+@pytest.mark.parametrize("coupling", ["joint", "equilibrium", "unrolled"])
+def test_cross_check(coupling):
+    assert all(row["ok"] for row in tm.cross_check(linear_joint(coupling)))
+
+
+@pytest.mark.parametrize(("optimizer", "symbol"), [(tm.HeavyBall(gamma), gamma), (tm.Descent(h), h)])
+def test_other_optimizers_stay_closed_and_cross_checked(optimizer, symbol):
+    model = linear_joint(optimizer=optimizer, params={symbol: 0.3})
+    assert model.closed_forms
+    assert all(row["ok"] for row in tm.cross_check(model))
+
+
+def test_flows_written_out():
+    joint, seen = linear_joint(), linear_joint("equilibrium")
+    get = joint.symbols()
+    a, b, e, C, D, eps, theta, phi = (get[n] for n in ("a", "b", "e", "C", "D", "eps", "theta", "phi"))
+    assert sp.expand(joint.flow[theta] + a * theta + b * phi) == 0
+    assert sp.expand(joint.flow[phi] + (D * phi + C * theta) / eps) == 0
+    assert sp.expand(joint.observables["loss"] - (a * theta**2 / 2 + b * theta * phi + e * phi**2 / 2)) == 0
+    assert sp.expand(joint.observables["mesa_objective"] - (D * phi**2 / 2 + C * theta * phi)) == 0
+    assert sp.expand(seen.flow[theta] + (a - 2 * b * C / D + e * C**2 / D**2) * theta) == 0
+    assert seen.requires["inner_curvature_1"] == D
+    assert linear_joint("equilibrium", outer=2).state_names == ("theta_1", "theta_2")
+
+
+def test_every_size_has_a_closed_form_where_it_promises_one():
+    for outer, inner in ((2, 1), (1, 2), (2, 2)):
+        assert linear_joint("joint", outer=outer, inner=inner).closed_forms
+        assert linear_joint("equilibrium", outer=outer, inner=inner).closed_forms
+    assert linear_joint("unrolled", outer=2).closed_forms
+    assert not linear_joint("unrolled", inner=2).closed_forms
+    assert linear_joint("unrolled", inner=2).inner_run is not None
+
+
+def test_noise_has_no_closed_form():
+    assert not linear_joint(optimizer=tm.GradientNoise(gamma), params={gamma: 0.1}).closed_forms
