@@ -91,5 +91,8 @@ CLAIMS = (
         name="hopf_needs_attraction", statement="at the Hopf point bC < aD < 0: omega^2 (-D/a) = aD - bC", kind="identity",
         lhs=OMEGA**2 * HOPF, rhs=A * D - B * C, derivation=HERE,
     ),
-    _claim("saddle", "on aD = bC an eigenvalue is zero, whatever eps", polynomial(FLOW.jacobian(), sp.S(0)).subs(A, B * C / D), 0),
+    _claim(
+        "saddle", "on aD = bC an eigenvalue is zero, whatever eps",
+        polynomial(FLOW.jacobian(), sp.S(0)).subs(A, B * C / D), 0,
+    ),
 )  # fmt: skip

@@ -7,9 +7,9 @@ penalty 1/t (towards the same start) x/(1+x). Their ratio f(x) = (1 - e^(-x))(1 
 
 h falls to x = 1 and rises from there, so that f has one stationary point x* > 1, a maximum, and there
 f = (1 + x)^2/(1 + x + x^2), which falls with x > 1. The bracket 1.79328 < x* < 1.79329 gives max f = 1.29843 (Ali, Kolter and
-Tibshirani 2019, lemma 7, print 1.2985). What is left to learn is smaller for the flow, e^(-x) <= 1/(1+x); so its
+Tibshirani 2019 print 1.2985). What is left to learn is smaller for the flow, e^(-x) <= 1/(1+x); so its
 expected risk (bias and variance of every direction) is at most 1.29843^2 = 1.6859 times that of ridge, whatever the
-covariance (their theorem 1 prints 1.6862).
+covariance (they print 1.6862).
 """
 
 from __future__ import annotations

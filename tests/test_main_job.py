@@ -16,7 +16,7 @@ CLAIMS = [(stem, c) for stem, claims in derivations() for c in claims]
 
 @pytest.mark.parametrize(("stem", "claim"), CLAIMS, ids=[f"{s}:{c.name}" for s, c in CLAIMS])
 def test_every_claim_is_proved(stem, claim):
-    assert tm.verify(claim).outcome == "PROVED"
+    assert tm.verify(claim).outcome == ("NUMERICAL" if claim.kind == "numerical" else "PROVED")
 
 
 def test_check_fails_on_what_is_wrong(monkeypatch):

@@ -43,7 +43,13 @@ def test_the_edge_of_a_spiral(curvature, frequency, off, side):
     assert np.sign(excess) == side
 
 
-@given(curvature=rates, off=st.floats(-8.0, 0.0).map(lambda e: 10.0**e), side=st.sampled_from([-1, 0, 1]), t=st.floats(0.1, 20.0), v=st.floats(-1, 1))
+@given(
+    curvature=rates,
+    off=st.floats(-8.0, 0.0).map(lambda e: 10.0**e),
+    side=st.sampled_from([-1, 0, 1]),
+    t=st.floats(0.1, 20.0),
+    v=st.floats(-1, 1),
+)
 @example(curvature=1.0, off=1e-8, side=1, t=5.0, v=0.5)
 @settings(max_examples=60, deadline=None)
 def test_heavy_ball_through_critical_damping(curvature, off, side, t, v):
@@ -55,7 +61,9 @@ def test_heavy_ball_through_critical_damping(curvature, off, side, t, v):
     if side:
         slow, fast = d.SLOW, d.FAST
         start, speed, when = sp.Integer(1), sp.Symbol("v"), tm.TIME
-        course = ((speed + fast * start) * sp.exp(-slow * when) - (speed + slow * start) * sp.exp(-fast * when)) / (fast - slow)
+        course = ((speed + fast * start) * sp.exp(-slow * when) - (speed + slow * start) * sp.exp(-fast * when)) / (
+            fast - slow
+        )
         values = {d.LAM: curvature, d.FRICTION: friction, speed: v, when: time}
         exact = {s: sp.Rational(*float(e).as_integer_ratio()) for s, e in values.items()}
         truth = float(sp.re(sp.N(course.subs(exact), 30, maxn=400)))
@@ -93,7 +101,12 @@ def test_momentum_decay_solves_its_quadratic(curvature, friction, frequency):
 
 
 def test_little_friction_turns_a_stable_spiral_into_an_unstable_one():
-    spiral = tm.Model(name="spiral", flow={x: -lam * x - omega * y, y: omega * x - lam * y}, params={lam: 1.0, omega: 3.0}, start={x: 1})
+    spiral = tm.Model(
+        name="spiral",
+        flow={x: -lam * x - omega * y, y: omega * x - lam * y},
+        params={lam: 1.0, omega: 3.0},
+        start={x: 1},
+    )
     heavy = tm.with_optimizer(spiral, tm.HeavyBall(gamma), params={gamma: 1.0})
     for side in (-1, 1):
         friction = float(linear.least_friction(1.0, 3.0)) * (1 + 0.1 * side)
@@ -112,7 +125,11 @@ def test_noise_variance_solves_its_equation(t, curvature, heat, first):
         assert value == pytest.approx(first + 2 * heat * t, rel=1e-14)
         return
     d = derivation("base_optimizers_1_linear")
-    exact = digits(d.SPREAD.subs(d.LAM, sp.Symbol("c")), {sp.Symbol("c"): curvature, d.TEMPERATURE: heat, d.VARIANCE: first, tm.TIME: t}, 40)
+    exact = digits(
+        d.SPREAD.subs(d.LAM, sp.Symbol("c")),
+        {sp.Symbol("c"): curvature, d.TEMPERATURE: heat, d.VARIANCE: first, tm.TIME: t},
+        40,
+    )
     assert value == pytest.approx(exact, rel=1e-12)
 
 
@@ -121,8 +138,12 @@ def test_noise_variance_solves_its_equation(t, curvature, heat, first):
 def test_descent_course(n, curvature, step):
     if abs(n * np.log(max(abs(1 - step * curvature), 1e-300))) > 600:
         return
-    exact = float((1 - sp.Rational(*float(step).as_integer_ratio()) * sp.Rational(*float(curvature).as_integer_ratio())) ** n)
-    assert linear.descent_course(n, 1.0, curvature=curvature, step=step) == pytest.approx(exact, rel=1e-13 * (1 + n * step * abs(curvature)))
+    exact = float(
+        (1 - sp.Rational(*float(step).as_integer_ratio()) * sp.Rational(*float(curvature).as_integer_ratio())) ** n
+    )
+    assert linear.descent_course(n, 1.0, curvature=curvature, step=step) == pytest.approx(
+        exact, rel=1e-13 * (1 + n * step * abs(curvature))
+    )
 
 
 def test_flow_course_of_any_size():

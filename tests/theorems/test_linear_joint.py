@@ -36,7 +36,7 @@ def test_both_conditions_are_the_eigenvalues(a, b, D, C, eps):
     assert abs(found.frequency - np.abs(z.imag).max()) <= loose
     if abs(z.real.max()) > loose:
         assert (found.trace > 0 and found.determinant > 0) == (z.real.max() < 0)
-        assert ("stable" == str(found.kind)[:6]) == (z.real.max() < 0)
+        assert (str(found.kind)[:6] == "stable") == (z.real.max() < 0)
     if found.determinant < 0:
         assert found.kind == "saddle"
 
@@ -204,9 +204,21 @@ def test_limits_and_refusals():
     for call, error, words in (
         (lambda: theorems.joint_stability(1, 1, 1, 1, eps=0), tm.DomainError, "eps must lie in"),
         (lambda: theorems.seeing_through(1, 1, 0, 1), tm.DomainError, "D must lie in"),
-        (lambda: theorems.block_jacobian([[1]], [[1, 2]], [[1]], [[1], [1]]), tm.DomainError, r"D must have the shape \(2, 2\)"),
-        (lambda: theorems.block_curvature([[1.0]], [[1.0]], [[1.0]], [[-1.0]], [[1.0]]), tm.DomainError, "D must be positive definite"),
-        (lambda: theorems.block_jacobian([[1, 2], [0, 1]], [[1], [1]], [[1]], [[1, 1]]), tm.DomainError, "a must be symmetric"),
+        (
+            lambda: theorems.block_jacobian([[1]], [[1, 2]], [[1]], [[1], [1]]),
+            tm.DomainError,
+            r"D must have the shape \(2, 2\)",
+        ),
+        (
+            lambda: theorems.block_curvature([[1.0]], [[1.0]], [[1.0]], [[-1.0]], [[1.0]]),
+            tm.DomainError,
+            "D must be positive definite",
+        ),
+        (
+            lambda: theorems.block_jacobian([[1, 2], [0, 1]], [[1], [1]], [[1]], [[1, 1]]),
+            tm.DomainError,
+            "a must be symmetric",
+        ),
         (lambda: theorems.random_couplings(0), tm.DomainError, "size must lie in"),
         (lambda: theorems.rightmost(5, correlation=1.5), tm.DomainError, "correlation must lie in"),
         (lambda: theorems.rightmost(5, rng="x"), tm.ArgumentError, "rng must be"),

@@ -47,7 +47,7 @@ def flow_slope(p: Any, q: Any, d: Any, t: Any) -> Array:
     return np.where(q >= 0, real, np.exp(p * t) * np.sin(r * t) / np.where(r > 0, r, 1.0))
 
 
-def _small(p: Array, q: Array, t: Array) -> Array:
+def _small(p: Array, q: Array, t: Array) -> NDArray[np.bool_]:
     return np.maximum(np.abs(p), np.sqrt(np.abs(q))) * np.abs(t) < 1.0
 
 

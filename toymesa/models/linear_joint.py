@@ -104,7 +104,7 @@ def linear_joint(
         coupling=coupling,
         **extra,
         params={s: _parameter(s) for s in used} | (params or {}),
-        start={s: 1 for s in theta},
+        start=dict.fromkeys(theta, 1),
         optimizer=optimizer,
         name="linear_joint",
         meanings={"theta": "what the base optimizer trains", "phi": "inner action", "loss": "base loss"},

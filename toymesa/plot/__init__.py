@@ -7,19 +7,23 @@ from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
+from toymesa.plot.linear_joint import coupling_map_figure
 from toymesa.plot.portrait import phase_portrait
 from toymesa.plot.posterior import posterior_course
+from toymesa.plot.proxy import proxy_course
 from toymesa.plot.style import style
 
 __all__ = [
     "answer_figures",
     "bits_course",
     "contrast_course",
+    "coupling_map_figure",
     "depth_staircase",
     "joint_diagram",
     "leader_diagram",
     "phase_portrait",
     "posterior_course",
+    "proxy_course",
     "style",
     "transience_course",
 ]

@@ -180,7 +180,7 @@ def ridge_loss(penalty: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike, **more: 
 
     penalty : > 0; the counterpart of stopping at t is 1/t. more : as in :func:`deployment_loss`. Where deployment looks
     like training, or weighs all directions alike, stopping costs at most ``largest_shrinkage_ratio().ratio ** 2`` times
-    this (Ali, Kolter and Tibshirani 2019, theorem 1). Exact.
+    this (Ali, Kolter and Tibshirani 2019). Exact.
     """
     kappa = positive("penalty", penalty)
     case = _Case(alpha, rho, **more)

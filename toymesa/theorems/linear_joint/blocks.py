@@ -15,7 +15,9 @@ from toymesa.theorems.linear import flow_course
 
 
 def block_jacobian(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0) -> Array:
-    r"""The matrix of the joint flow of (theta, phi), :math:`-\begin{pmatrix} a & b \\ C/\varepsilon & D/\varepsilon \end{pmatrix}`.
+    r"""The matrix of the joint flow of (theta, phi) (linear joint flow 10.1).
+
+    .. math:: J = -\begin{pmatrix} a & b \\ C/\varepsilon & D/\varepsilon \end{pmatrix}
 
     eps : > 0, shape (...). Returns shape (..., m+k, m+k). Raises DomainError where shapes do not fit.
     """
@@ -44,7 +46,9 @@ def block_curvature(
         raise DomainError(f"e must have the shape of D, {d.shape[-2:]}; got {e.shape[-2:]}")
     if inner_time is None:
         if np.any(np.linalg.eigvalsh(d) <= 0.0):
-            raise DomainError(f"D must be positive definite for an inner optimum; got the eigenvalue {np.linalg.eigvalsh(d).min():g}")
+            raise DomainError(
+                f"D must be positive definite for an inner optimum; got the eigenvalue {np.linalg.eigvalsh(d).min():g}"
+            )
         reached = np.linalg.solve(d, c)
     else:
         tau = float(real("inner_time", inner_time, 0.0))

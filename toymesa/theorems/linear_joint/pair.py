@@ -71,7 +71,7 @@ def joint_stability(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, e
         ["saddle", "drift", "centre", "stable", "stable-spiral", "unstable"],
         "unstable-spiral",
     )
-    return JointStability(*(as_given(v) for v in (trace, determinant, decay, frequency)), as_given(kind))
+    return JointStability(as_given(trace), as_given(determinant), as_given(decay), as_given(frequency), kind[()])
 
 
 def hopf(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike) -> Hopf:
@@ -88,7 +88,7 @@ def hopf(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike) -> Hopf:
     eps = np.where(there, -d / safe_a, np.nan)
     omega = np.where(there, np.sqrt(np.where(there, -a * (a * d - b * c) / safe_d, 0.0)), np.nan)
     side = np.where(there, np.where(d > 0.0, -1, 1), 0).astype(np.int64)
-    return Hopf(as_given(eps), as_given(omega), as_given(side))
+    return Hopf(as_given(eps), as_given(omega), side[()])
 
 
 def joint_course(
@@ -157,4 +157,4 @@ def coupling_map(
     joint = joint_stability(a, b, d, c, eps=ratio)
     chased = (np.asarray(joint.trace) > 0.0) & (np.asarray(joint.determinant) > 0.0)
     seen = np.asarray(effective_curvature(a, b, e, np.where(d > 0.0, d, 1.0), c)) > 0.0
-    return as_given(np.where(d > 0.0, seen + 2 * chased, -1).astype(np.int64))  # type: ignore[return-value]
+    return np.where(d > 0.0, seen + 2 * chased, -1).astype(np.int64)[()]

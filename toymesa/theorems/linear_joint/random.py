@@ -39,7 +39,9 @@ def critical_spread(size: ArrayLike, *, correlation: ArrayLike = 0.0, connectanc
     rho > 0 and mostly a spiral for rho < 0, where the spectrum is tall. A limit as N grows (May 1972).
     """
     with np.errstate(divide="ignore"):
-        return as_given(np.asarray(1.0 / np.asarray(limit_edge(size, correlation=correlation, connectance=connectance))))
+        return as_given(
+            np.asarray(1.0 / np.asarray(limit_edge(size, correlation=correlation, connectance=connectance)))
+        )
 
 
 def random_couplings(size: int, *, correlation: float = 0.0, connectance: float = 1.0, rng: Any = None) -> Array:
@@ -78,7 +80,13 @@ def rightmost(
 
 
 def stable_share(
-    spread: ArrayLike, size: int, *, correlation: float = 0.0, connectance: float = 1.0, samples: int = 50, rng: Any = None
+    spread: ArrayLike,
+    size: int,
+    *,
+    correlation: float = 0.0,
+    connectance: float = 1.0,
+    samples: int = 50,
+    rng: Any = None,
 ) -> Array:
     """The share of random J = -1 + sigma X that are stable, against :func:`critical_spread`.
 
