@@ -11,6 +11,11 @@ sign, so bC < aD < 0. There d Re sigma/d eps = a^2/(2D): for a < 0 < D (a base l
 the inner optimizer) the pair is stable below eps*, for D < 0 < a above it. A linear flow has no cycle of its own: at
 eps* itself every orbit is an ellipse.
 
+With T = a + D/eps and Delta = (aD - bC)/eps, both positive: heavy ball of friction gamma has the quartic
+(sigma^2 + gamma sigma)^2 + T (sigma^2 + gamma sigma) + Delta, whose Hurwitz determinant is
+gamma^2 (2 gamma^2 T + T^2 - 4 Delta): too little friction makes a stable spiral grow. Descent by steps h is stable iff
+(Jury) h < T/Delta and 4 - 2hT + h^2 Delta > 0; the first is the edge of the spiral, the second of two real rates.
+
 Exact solution: the exponential of the 2x2 matrix (``base_optimizers_1_linear``), under gradient flow, heavy ball,
 discrete descent and other speeds alike.
 """
@@ -53,6 +58,8 @@ HOPF = -D / A
 OMEGA = sp.sqrt(-A * (A * D - B * C) / D)
 REAL = -TRACE / 2  # the real part of a complex pair
 OFF = sp.Symbol("delta", positive=True)
+QUARTIC = sp.Poly(polynomial(CASES["momentum"].jacobian(), SIGMA), SIGMA).all_coeffs()
+MULTIPLIERS = CASES["steps"].jacobian()
 AGAINST, INNER = sp.symbols("alpha D_inner", positive=True)  # a = -alpha < 0 < D
 
 CLAIMS = (
@@ -90,6 +97,19 @@ CLAIMS = (
     Claim(
         name="hopf_needs_attraction", statement="at the Hopf point bC < aD < 0: omega^2 (-D/a) = aD - bC", kind="identity",
         lhs=OMEGA**2 * HOPF, rhs=A * D - B * C, derivation=HERE,
+    ),
+    _claim(
+        "momentum", "heavy ball: the Hurwitz determinant is gamma^2 (2 gamma^2 T + T^2 - 4 Delta)",
+        QUARTIC[3] * QUARTIC[2] * QUARTIC[1] - QUARTIC[3] ** 2 - QUARTIC[1] ** 2 * QUARTIC[4],
+        FRICTION**2 * (2 * FRICTION**2 * TRACE + TRACE**2 - 4 * DETERMINANT),
+    ),
+    _claim(
+        "steps_spiral", "steps: the product of the multipliers is below 1 iff h < T/Delta",
+        MULTIPLIERS.det() - 1, STEP * (STEP * DETERMINANT - TRACE),
+    ),
+    _claim(
+        "steps_real", "steps: no multiplier passes -1 while 4 - 2hT + h^2 Delta > 0",
+        polynomial(MULTIPLIERS, sp.Integer(-1)), 4 - 2 * STEP * TRACE + STEP**2 * DETERMINANT,
     ),
     _claim(
         "saddle", "on aD = bC an eigenvalue is zero, whatever eps",

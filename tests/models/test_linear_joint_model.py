@@ -45,5 +45,25 @@ def test_every_size_has_a_closed_form_where_it_promises_one():
     assert linear_joint("unrolled", inner=2).inner_run is not None
 
 
+def test_defaults_are_a_pair_that_only_the_inner_optimizer_holds():
+    theorems = tm.theorems.linear_joint
+    p = linear_joint().defaults()
+    four = {n: p[n] for n in ("a", "b", "D", "C")}
+    assert p["a"] < 0
+    assert theorems.joint_stability(**four, eps=p["eps"]).kind == "stable-spiral"
+    assert theorems.hopf(**four)[:2] == (2.0, pytest.approx(0.75**0.5))
+    assert theorems.effective_curvature(**four, e=p["e"]) == 7.5
+    p = linear_joint("unrolled").defaults()
+    assert theorems.effective_curvature(**four, e=p["e"], inner_time=p["tau"]) == pytest.approx(3.6268, abs=1e-4)
+    run = tm.solve(linear_joint(), [0.0])
+    assert (run["theta"].values[0], run["phi"].values[0]) == (1.0, 0.0)
+
+
+def test_sizes_together_are_limited():
+    assert len(linear_joint(outer=7).states) == 8
+    with pytest.raises(tm.ArgumentError, match="both together at most 8; got 7"):
+        linear_joint(outer=7, inner=2)
+
+
 def test_noise_has_no_closed_form():
     assert not linear_joint(optimizer=tm.GradientNoise(gamma), params={gamma: 0.1}).closed_forms

@@ -200,3 +200,17 @@ def test_an_invariant_of_a_map_is_a_difference():
         tm.verify(tm.Claim(name="c", statement="s", kind="invariant", model=steps, expr=x)).outcome
         is tm.Outcome.REFUTED
     )
+
+
+@pytest.mark.parametrize("model", [FLOW, STEPS, MOMENTUM], ids=lambda m: m.name)
+def test_a_batch_has_the_bits_of_its_cells(model):
+    """Long and short times, equal and complex eigenvalues side by side."""
+    times, values = [0, 1, 7, 300], {"a": [-1.0, 0.3], "b": [0.0, 0.5, -2.0]}
+    batch = tm.solve(model, times, params=values, method="closed", on_fail="status")
+    for a in values["a"]:
+        for b in values["b"]:
+            for t in times[1:]:
+                alone = tm.solve(model, [t], params={"a": a, "b": b}, method="closed", on_fail="status")
+                for n in model.state_names:
+                    one, other = alone[n].values[0], float(batch[n].sel(a=a, b=b, time=t))
+                    assert one == other or (np.isnan(one) and np.isnan(other))

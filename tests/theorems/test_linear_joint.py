@@ -58,6 +58,29 @@ def test_hopf_point_and_its_side(a, b, D, C, side):
     assert (near.decay > 0) == (side == found.side)
 
 
+@given(a=numbers, b=numbers, D=numbers, C=numbers, eps=ratios, side=st.sampled_from([-1, 1]))
+@example(a=1.0, b=1.0, D=1.0, C=0.0, eps=1.0, side=1)
+@settings(max_examples=150, deadline=None)
+def test_steps_and_momentum_of_both_optimizers(a, b, D, C, eps, side):
+    jacobian = matrix(a, b, D, C, eps)
+    step = theorems.largest_step(a, b, D, C, eps=eps)
+    friction = theorems.least_friction(a, b, D, C, eps=eps)
+    found = theorems.joint_stability(a, b, D, C, eps=eps)
+    if found.trace <= 0 or found.determinant <= 0:
+        assert (step, friction) == (0.0, np.inf)
+        return
+    assume(found.determinant > 1e-9 and found.trace > 1e-9)
+    multipliers = np.linalg.eigvals(np.eye(2) + step * (1 + 1e-4 * side) * jacobian)
+    assert (np.abs(multipliers).max() > 1) == (side > 0)
+    if friction == 0.0:
+        return
+    gamma = friction * (1 + 1e-4 * side)
+    heavy = np.block([[np.zeros((2, 2)), np.eye(2)], [jacobian, -gamma * np.eye(2)]])
+    top = np.linalg.eigvals(heavy).real.max()
+    if abs(top) > 1e-10 * np.abs(heavy).max():
+        assert (top < 0) == (side > 0)
+
+
 @given(a=numbers, b=numbers, D=numbers, C=numbers, eps=st.floats(0.1, 10.0), t=st.floats(0.0, 4.0))
 @example(a=1.0, b=1.0, D=1.0, C=0.0, eps=1.0, t=3.0)
 @example(a=1.0, b=1.0, D=1.0, C=1.0, eps=1.0, t=3.0)

@@ -12,6 +12,8 @@ from toymesa.theorems.linear_joint.pair import (
     hopf,
     joint_course,
     joint_stability,
+    largest_step,
+    least_friction,
     seeing_through,
 )
 from toymesa.theorems.linear_joint.random import (
@@ -38,6 +40,8 @@ __all__ = [
     "hopf",
     "joint_course",
     "joint_stability",
+    "largest_step",
+    "least_friction",
     "limit_edge",
     "random_couplings",
     "rightmost",

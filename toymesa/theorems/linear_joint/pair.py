@@ -91,6 +91,38 @@ def hopf(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike) -> Hopf:
     return Hopf(as_given(eps), as_given(omega), side[()])
 
 
+def largest_step(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0) -> Array:
+    r"""The step of discrete descent, by both optimizers at once, below which the joint pair is stable (10.1).
+
+    .. math:: h < T/\Delta \ \text{for a spiral}, \qquad h < 2/\lambda_{\max} \ \text{for real rates},
+              \qquad T = a + D/\varepsilon, \ \Delta = (aD - bC)/\varepsilon
+
+    Arguments as in :func:`joint_stability`. 0 where the flow itself is not stable. Exact.
+    """
+    pair = joint_stability(a, b, D, C, eps=eps)
+    trace, determinant, frequency = (np.asarray(v) for v in (pair.trace, pair.determinant, pair.frequency))
+    stable = (trace > 0.0) & (determinant > 0.0)
+    fastest = np.where(stable & (frequency == 0.0), trace - np.asarray(pair.decay), 1.0)
+    with np.errstate(over="ignore"):
+        spiral = np.where(stable, trace, 1.0) / np.where(stable, determinant, 1.0)
+    return as_given(np.where(stable, np.where(frequency > 0.0, spiral, 2.0 / fastest), 0.0))
+
+
+def least_friction(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0) -> Array:
+    r"""The friction of heavy ball, of both optimizers, above which the joint pair is stable (10.1).
+
+    .. math:: \gamma^2 > (4\Delta - T^2)/(2T), \qquad T = a + D/\varepsilon, \ \Delta = (aD - bC)/\varepsilon
+
+    Arguments as in :func:`joint_stability`. 0 where the rates are real (momentum is harmless), inf where the flow itself
+    is not stable. Exact.
+    """
+    pair = joint_stability(a, b, D, C, eps=eps)
+    stable = (np.asarray(pair.trace) > 0.0) & (np.asarray(pair.determinant) > 0.0)
+    trace = np.where(stable, pair.trace, 1.0)
+    with np.errstate(over="ignore"):
+        return as_given(np.where(stable, np.asarray(pair.frequency) * np.sqrt(2.0 / trace), np.inf))
+
+
 def joint_course(
     t: ArrayLike, theta: ArrayLike, phi: ArrayLike, *, a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike,
     eps: ArrayLike = 1.0,
