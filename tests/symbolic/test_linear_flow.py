@@ -158,6 +158,25 @@ def test_more_coupled_states_against_balls(n, optimizer):
             assert run[s.name].values[i] == pytest.approx(truth, rel=1e-12)
 
 
+@pytest.mark.parametrize("tie", [0.0, 1e-12, 1e-6, 0.3, -1.0])
+@pytest.mark.parametrize("optimizer", [None, tm.Descent(h)])
+def test_three_equal_eigenvalues_and_their_neighbourhood(tie, optimizer):
+    """A Jordan block, where eigenvectors fail and the exponential takes over, and matrices near it."""
+    tied = sp.Symbol("tied", real=True)
+    flow = {x: -k * x + y + 1, y: -k * y + w, w: -k * w + tied * x}
+    plain = tm.Model(name="jordan", flow=flow, params={k: 0.5, tied: 0.0}, start={x: 1, y: -1, w: 2})
+    model = tm.with_optimizer(plain, optimizer, params={h: 0.25} if optimizer else {})
+    form = linear_solution(model)
+    run = tm.solve(model.with_(closed_forms=(form,)), [0, 3, 40], params={"tied": tie}, method="closed")
+    values = {s: exact(p.default) for s, p in model.params.items()} | {model.param("tied"): exact(tie)}
+    values |= {tm.at_start(s): e for s, e in model.start.items()}
+    for i, t in enumerate((3, 40), start=1):
+        size = max(abs(run[n].values[i]) for n in "xyw")
+        for s in model.states:
+            truth = float(evaluate(form.states[s], values | {tm.TIME: sp.Integer(t)}).mid())
+            assert abs(run[s.name].values[i] - truth) <= 1e-11 * max(size, 1.0)
+
+
 def test_too_many_coupled_states_have_none():
     assert linear_solution(chain(LARGEST)) is not None
     assert linear_solution(chain(LARGEST + 1)) is None

@@ -52,9 +52,12 @@ def _small(p: Array, q: Array, t: Array) -> NDArray[np.bool_]:
 
 
 def _quadrature(function: Any, p: Array, q: Array, d: Array, t: Array) -> Array:
-    """The integral from 0 to t of a smooth function of s, where all exponents are small."""
-    s = np.where(_small(p, q, t), t, 0.0)
-    return s * np.einsum("k,k...->...", _WEIGHTS, function(p, q, d, np.multiply.outer(_NODES, s)))
+    """The integral from 0 to t of a smooth function of s, where all exponents are small; 0 elsewhere."""
+    out, where = np.zeros_like(t), _small(p, q, t)
+    if where.any():
+        p, q, d, t = p[where], q[where], d[where], t[where]
+        out[where] = t * (_WEIGHTS @ function(p, q, d, np.multiply.outer(_NODES, t)))
+    return out
 
 
 def _expm1_over(z: Array, t: Array) -> Array:
@@ -164,40 +167,58 @@ def _step_sums(p: Array, q: Array, d: Array, t: Array) -> tuple[Array, Array]:
 
 # ---------------------------------------------------------------- any size
 
+_CONDITION = 1e3  # of the eigenvectors; beyond it the digits lost to them are worth the slower exponential
 
-def _extended(args: Any) -> tuple[Array, Array, int]:
-    """Times, and matrices [[A, b], [0, c]] with the start, stacked over the shape of the arguments; c is set later."""
-    time, *rest = _spread(*args)
+
+def _component(index: Any, args: Any, power: Any, last: float, slow: Any) -> Array:
+    """Component ``index`` of f(M, t) (x0, 1), M = [[A, b], [0, last]]: by eigenvectors where they are well conditioned.
+
+    The eigenvectors are those of a cell, common to its times; ``slow(M, t)`` is f itself, for the other cells.
+    """
+    time, rest = np.asarray(args[0], dtype=np.float64), _spread(*args[1:])
     n = next(k for k in range(1, len(rest)) if k * (k + 2) == len(rest))
-    matrix = np.zeros((*time.shape, n + 1, n + 1))
-    matrix[..., :n, :n] = np.stack(rest[n : n + n * n], axis=-1).reshape(*time.shape, n, n)
-    matrix[..., :n, n] = np.stack(rest[n + n * n :], axis=-1)
-    return time, matrix, n
+    shape = rest[0].shape
+    matrix = np.zeros((*shape, n + 1, n + 1))
+    matrix[..., :n, :n] = np.stack(rest[n : n + n * n], axis=-1).reshape(*shape, n, n)
+    matrix[..., :n, n], matrix[..., n, n] = np.stack(rest[n + n * n :], axis=-1), last
+    vector = np.stack([*rest[:n], np.ones(shape)], axis=-1)
+    finite = np.asarray(np.isfinite(matrix).all(axis=(-1, -2)))
+    values, modes = np.linalg.eig(np.where(finite[..., None, None], matrix, np.eye(n + 1)))
+    good = finite & (np.linalg.cond(modes) < _CONDITION)
+    parts = np.linalg.solve(np.where(good[..., None, None], modes, np.eye(n + 1)), vector[..., None])[..., 0]
+    weights = modes[..., int(index), :] * parts
+    out = (weights * power(values, time[..., None])).sum(axis=-1).real
+    bad = np.broadcast_to(finite & ~good, out.shape)
+    if bad.any():
+        matrix, vector = (np.broadcast_to(v, (*out.shape, *v.shape[len(shape) :]))[bad] for v in (matrix, vector))
+        exact = slow(matrix, np.broadcast_to(time, out.shape)[bad])
+        out[bad] = np.einsum("ij,ij->i", exact[:, int(index), :], vector)
+    return np.where(finite, out, np.nan)
 
 
-def _applied(matrix: Array, index: Any, args: Any, n: int) -> Array:
-    start = np.stack([*_spread(*args)[1 : n + 1], np.ones(matrix.shape[:-2])], axis=-1)
-    return np.einsum("...j,...j->...", matrix[..., int(index), :], start)
+def _exponential(matrix: Array, time: Array) -> Array:
+    scaled = matrix * time[:, None, None]
+    fine = np.isfinite(scaled).all(axis=(-1, -2), keepdims=True)
+    return np.where(fine, expm(np.where(fine, scaled, 0.0)), np.nan)
+
+
+def _repeated(matrix: Array, time: Array) -> Array:
+    out = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape).copy()
+    for bit in range(int(np.max(time, initial=0.0)).bit_length() - 1, -1, -1):
+        out = out @ out
+        odd = np.mod(np.floor(time / 2.0**bit), 2) == 1
+        out = np.where(odd[:, None, None], out @ matrix, out)
+    return out
 
 
 def flow_component(index: Any, *args: Any) -> Array:
     """Component ``index`` of the solution of x' = A x + b: arguments t, x0, A by rows, b."""
-    time, matrix, n = _extended(args)
-    scaled = matrix * time[..., None, None]
-    fine = np.isfinite(scaled).all(axis=(-1, -2), keepdims=True)
-    return _applied(np.where(fine, expm(np.where(fine, scaled, 0.0)), np.nan), index, args, n)
+    return _component(index, args, lambda z, t: np.exp(z * t), 0.0, _exponential)
 
 
 def step_component(index: Any, *args: Any) -> Array:
-    """Component ``index`` of x -> A x + b after t steps, by repeated squaring."""
-    time, matrix, n = _extended(args)
-    matrix[..., n, n] = 1.0
-    out = np.broadcast_to(np.eye(n + 1), matrix.shape).copy()
-    for bit in range(int(np.max(time, initial=0.0)).bit_length() - 1, -1, -1):
-        out = out @ out
-        odd = np.mod(np.floor(time / 2.0**bit), 2) == 1
-        out = np.where(odd[..., None, None], out @ matrix, out)
-    return _applied(out, index, args, n)
+    """Component ``index`` of x -> A x + b after t steps: arguments t, x0, A by rows, b."""
+    return _component(index, args, lambda z, t: z.astype(complex) ** t, 1.0, _repeated)
 
 
 ENTIRE = {
