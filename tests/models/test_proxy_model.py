@@ -8,13 +8,18 @@ import sympy as sp
 
 import toymesa as tm
 from toymesa.models import find, proxy
+from toymesa.testing import check_model
 
 gamma, h = sp.symbols("gamma h", positive=True)
 
 
-@pytest.mark.parametrize(("optimizer", "symbol"), [(None, None), (tm.HeavyBall(gamma), gamma), (tm.Descent(h), h)])
-def test_cross_check(optimizer, symbol):
-    model = proxy(optimizer=optimizer, params={symbol: 0.3} if symbol else None)
+def test_it_keeps_every_promise_of_a_model():
+    assert all(result.status in ("passed", "skipped") for result in check_model(proxy(), points=2))
+
+
+@pytest.mark.parametrize(("optimizer", "symbol"), [(tm.HeavyBall(gamma), gamma), (tm.Descent(h), h)])
+def test_other_optimizers_stay_closed_and_cross_checked(optimizer, symbol):
+    model = proxy(optimizer=optimizer, params={symbol: 0.3})
     assert model.closed_forms
     assert all(row["ok"] for row in tm.cross_check(model))
 

@@ -20,7 +20,7 @@ rhos = st.one_of(
     st.floats(-1.0, 1.0), st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-15.0, -1.0).map(lambda e: 1.0 - 10.0**e)
 )
 weights = st.floats(-2.0, 2.0)
-sizes = st.floats(0.0, 3.0)
+sizes = st.just(0.0) | st.floats(1e-3, 3.0)
 
 
 def covariance(alpha, rho):
@@ -107,14 +107,16 @@ def test_noise_is_that_of_random_labels(seed):
 
 @given(alpha=st.floats(0.2, 4.0), rho=st.floats(-0.99, 0.99), a=weights, b=weights, s=sizes, p=sizes, r=rhos)
 @example(alpha=2.0, rho=0.9, a=0.0, b=0.0, s=1.0, p=2.0, r=-0.9)
-@example(alpha=1.0, rho=0.0, a=0.0, b=0.0, s=1.0, p=2.0, r=-0.9)
+@example(alpha=0.5, rho=-0.5, a=0.0, b=0.0, s=1.0, p=1.0, r=-1.0)  # the loss touches 0 on its way
+@example(alpha=1.0, rho=-0.5, a=0.0, b=0.0, s=1.0, p=1.0, r=-1.0)  # the slow direction costs nothing
 @settings(max_examples=80, deadline=None)
 def test_stationary_times_are_where_the_slope_changes_sign(alpha, rho, a, b, s, p, r):
     names = {"w_true": a, "w_proxy": b, "deploy_true": s, "deploy_proxy": p, "deploy_rho": r}
     times = theorems.stationary_times(alpha=alpha, rho=rho, **names)
     rate = theorems.rates(alpha, rho)
     assume(rate.fast - rate.slow > 1e-3 or rate.fast == rate.slow)
-    grid = np.geomspace(1e-6 / rate.fast, 30 / rate.slow, 4000)
+    assume(rate.fast > rate.slow)
+    grid = np.geomspace(1e-6 / rate.fast, min(30 / rate.slow, 30 / (rate.fast - rate.slow)), 4000)
     case = theorems._Case(alpha, rho, **names)
     slope = case.slope(grid)
     turns = np.flatnonzero(slope[:-1] * slope[1:] < 0)
@@ -125,7 +127,7 @@ def test_stationary_times_are_where_the_slope_changes_sign(alpha, rho, a, b, s, 
         assert grid[i] * (1 - 1e-9) <= t <= grid[i + 1] * (1 + 1e-9)
         step = 1e-5 * t
         ends = theorems.deployment_loss([t - step, t, t + step], alpha=alpha, rho=rho, **names)
-        assert abs(ends[2] - ends[0]) <= 1e-8 * max(ends.max(), 1e-300) + 1e-16
+        assert abs(ends[2] - ends[0]) <= 1e-2 * np.abs(ends - ends[1]).max() + 1e-14 * ends[1]
 
 
 def test_it_can_rise_above_its_start():

@@ -239,7 +239,7 @@ def two_halves_make_the_whole(model: Model, at: Point) -> None:
     if not model.autonomous:
         later = plain.with_(
             flow={s: e.subs(TIME, TIME + sp.Float(half)) for s, e in model.flow.items()},
-            observables={}, invariants={}, potential=None, metric=None,
+            invariants={}, potential=None, metric=None,  # observables stay: they may be all that uses a parameter
         )  # fmt: skip
     rest = _run(later, [half], Point(at.params, middle))
     _agree("halves against the whole", _ends(model, rest), _ends(model, whole), at)
@@ -251,7 +251,7 @@ def time_can_be_rescaled(model: Model, at: Point) -> None:
     factor = sp.Integer(3)
     fast = _numerical(model).with_(
         flow={s: factor * e.subs(TIME, factor * TIME) for s, e in model.flow.items()},
-        observables={}, requires={}, invariants={}, potential=None, metric=None,
+        invariants={}, potential=None, metric=None,  # observables stay: they may be all that uses a parameter
     )  # fmt: skip
     slow = _run(_numerical(model), [SPAN], at)
     _agree("a faster clock", _ends(model, _run(fast, [SPAN / 3], at)), _ends(model, slow), at)

@@ -127,7 +127,8 @@ def stationary_times(*, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> 
     .. math:: 2\lambda_1 A y^2 + (\lambda_1+\lambda_2) B y + 2\lambda_2 C = 0, \qquad y = e^{-(\lambda_1-\lambda_2)t}
 
     more : any of w_true, w_proxy, deploy_true, deploy_proxy, deploy_rho; the base target is realizable in deployment and
-    the labels are clean. Returns shape (..., 2), NaN where there are fewer. Exact.
+    the labels are clean. Returns shape (..., 2), NaN where there are fewer. Exact; a root y below 1e-15 stands for a
+    coefficient C that is 0 up to rounding, and is none.
     """
     case = _Case(alpha, rho, **more)
     case.only_start_and_covariance("stationary_times")
@@ -139,7 +140,7 @@ def stationary_times(*, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         big = -0.5 * (a1 + np.where(a1 >= 0.0, 1.0, -1.0) * np.sqrt(np.where(inside >= 0.0, inside, np.nan)))
         y = np.stack([big / a2, a0 / big], axis=-1)
-        times = -np.log(np.where((y > 0.0) & (y < 1.0), y, np.nan)) / (case.fast - case.slow)[..., None]
+        times = -np.log(np.where((y > 1e-15) & (y < 1.0), y, np.nan)) / (case.fast - case.slow)[..., None]
     return np.sort(times, axis=-1)
 
 
