@@ -116,6 +116,8 @@ PARAMS = {
     3: (A11, A12, A13, A21, A22, A23, A31, A32, A33, B1, B2, B3),
 }
 CASES = (
+    ("flow_0", model({X: B1}, (B1,))),
+    ("steps_0", model({X: B1}, (B1,), Descent(STEP), step=0.1)),
     *((f"flow_{n}", model(flow, PARAMS[n])) for n, flow in ((1, ONE), (2, TWO), (3, THREE))),
     *((f"steps_{n}", model(flow, PARAMS[n], Descent(STEP), step=0.1)) for n, flow in ((1, ONE), (2, TWO), (3, THREE))),
     *((f"momentum_{n}", model(flow, PARAMS[n], HeavyBall(FRICTION), friction=1.0)) for n, flow in ((1, ONE), (2, TWO))),

@@ -61,6 +61,16 @@ def test_functions_of_a_pair_against_balls(p, kind, q, off, sign, t, n):
         assert abs(value - truth) <= 1e-13 * reach * (abs(truth) + swing * (q < 0 or f.step)) + 1e-300, f.__name__
 
 
+@pytest.mark.parametrize("gap", [sp.Rational(1, 4), -2, 0, sp.Rational(1, 10**40), -sp.Rational(1, 10**40)])
+@pytest.mark.parametrize("kind", PAIRS)
+def test_digits_of_a_formula(kind, gap):
+    half, gap = sp.Rational(-1, 3), sp.sympify(gap)
+    value = kind(half, gap, half**2 - gap, sp.Integer(7))
+    assert value.evalf(40) == pytest.approx(float(evaluate(value, {}, 512).mid()), rel=1e-15)
+    assert abs(sp.N(value, 30) - sp.N(value, 60)) <= 1e-29 * abs(sp.N(value, 60))
+    assert kind(x, gap, half, sp.Integer(7)).evalf().has(x)
+
+
 def two(optimizer=None, **params: float) -> tm.Model:
     a, b, d, e, f, g = sp.symbols("a b d e f g", real=True)
     plain = tm.Model(

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import mpmath
 import sympy as sp
 
 
@@ -64,6 +65,14 @@ class PairFunction(sp.Function):
         return True if all(a.is_real for a in self.args) else None
 
     _eval_is_extended_real = _eval_is_finite = _eval_is_real
+
+    def _eval_evalf(self, prec: int) -> Any:
+        if not all(a.is_number for a in self.args):
+            return None
+        with mpmath.workprec(3 * prec + 64):  # the two members of a pair may share most of their digits
+            half, gap, product, time = (mpmath.mpmathify(a.evalf(mpmath.mp.dps)) for a in self.args)
+            value = pair_value(type(self), half, gap, product, time, sqrt=mpmath.sqrt, exp=mpmath.exp)
+            return sp.Float._new(mpmath.mpc(value).real._mpf_, prec)
 
     def _latex(self, printer: Any, exp: Any = None) -> str:
         half, gap, _, time = (printer._print(a) for a in self.args)
