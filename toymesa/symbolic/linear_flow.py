@@ -39,6 +39,8 @@ def linear_parts(model: Model) -> tuple[sp.Matrix, sp.Matrix] | None:
     if model.inner_run is not None or model.algebraic or not model.autonomous:
         return None
     states, rows = model.states, []
+    if not all(rate.is_polynomial(*states) for rate in model.flow.values()):  # cheaper than derivatives
+        return None
     for rate in model.flow.values():
         row = [_shorter(sp.diff(rate, s)) for s in states]
         if any(e.has(*states) for e in row):
