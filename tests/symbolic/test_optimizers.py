@@ -79,6 +79,14 @@ def test_every_model_takes_every_optimizer():
     assert tm.with_optimizer(gated, tm.GradientNoise(0.1)).noise.shape == (3, 3)
 
 
+def test_the_factories_of_models_take_one():
+    heavy = tm.models.mechanisms(("a", "b"), optimizer=tm.HeavyBall(sp.Rational(1, 5)))
+    assert heavy.state_names[3:] == ("v_c_a", "v_c_b", "v_logit_a")
+    assert heavy.closed_forms == ()
+    for make in (tm.models.linear_joint, tm.models.proxy):
+        assert make(optimizer=tm.Descent(sp.Rational(1, 5))).closed_forms
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

@@ -62,6 +62,7 @@ from toymesa.symbolic.bilevel import bilevel
 from toymesa.symbolic.flows import Simplex
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.model import TIME, ClosedForm, Domain, Invariant, Model, Parameter, at_start, check_name
+from toymesa.symbolic.optimizers import Optimizer
 
 NAMES = ("proxy", "internalized", "corrigible", "deceptive")
 
@@ -79,11 +80,12 @@ N, ETA_P = sp.symbols("diversity gate_rate", positive=True)
 LAM, MU = sp.symbols("lam mu", nonnegative=True)
 
 
-def mechanisms(names: Sequence[str] = NAMES) -> Model:
+def mechanisms(names: Sequence[str] = NAMES, *, optimizer: Optimizer | None = None) -> Model:
     """The mechanism-competition model for any K >= 2 mechanisms.
 
     names : different identifiers; the last one is the reference of the log-odds. The four literature names bring
         their defaults, any other name a perfect mechanism of rate 1 and 0 bits.
+    optimizer : another base optimizer than gradient flow; what is exact about the flow is then dropped.
 
     States ``c_<name>`` and K - 1 ``logit_<name>``; starts may be given as ``c_<name>`` (default 0), ``logit_<name>`` or
     all ``p_<name>`` (default: the prior). Observables ``p_<name>``, ``loss``, ``deployment_loss``, ``n_eff`` (effective
@@ -110,6 +112,7 @@ def mechanisms(names: Sequence[str] = NAMES) -> Model:
         },
         invariants={"polarization": _polarization(m)},
         closed_forms=(_joint(m),),
+        optimizer=optimizer,
         name="mechanisms",
         meanings=_meanings(names),
         question=(

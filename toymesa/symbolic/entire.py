@@ -29,7 +29,6 @@ class PairFunction(sp.Function):
     The determinant is an argument of its own, because p^2 - q would lose the digits of a small eigenvalue.
     """
 
-    nargs = 4
     step: ClassVar[bool]  # of the map instead of the flow
     total: ClassVar[bool]
     slope: ClassVar[bool]
