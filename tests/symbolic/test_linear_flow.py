@@ -38,6 +38,7 @@ def exact(value: float) -> sp.Rational:
 @example(p=0.0, kind="free", q=0.0, off=1.0, sign=1, t=1.0, n=3)
 @example(p=-1.0, kind="free", q=0.0, off=1.0, sign=1, t=1.0, n=3)
 @example(p=-2.0, kind="singular", q=0.0, off=1.0, sign=1, t=1.0, n=3)
+@example(p=-1.0, kind="free", q=-1e-4, off=1.0, sign=1, t=1.0, n=5)  # multipliers near 0
 @settings(max_examples=150, deadline=None)
 def test_functions_of_a_pair_against_balls(p, kind, q, off, sign, t, n):
     """Complex, equal, nearly equal and vanishing eigenvalues; the error is rounding, times |z t| at most."""
@@ -88,6 +89,7 @@ entries = st.floats(-1.5, 1.5) | st.just(0.0)
 @example(a=-1.0, b=1.0, d=1.0, e=-1.0, f=1.0, t=3.0)  # singular
 @example(a=0.0, b=1.0, d=-1.0, e=0.0, f=1.0, t=7.0)  # a centre
 @example(a=-1.0, b=0.0, d=0.0, e=-1.0, f=1.0, t=7.0)
+@example(a=1.0, b=5e-137, d=8e-184, e=0.0, f=0.0, t=1.0)  # couplings out of all proportion
 @settings(max_examples=30, deadline=None)
 def test_two_coupled_states_against_the_solver(a, b, d, e, f, t):
     params = {"a": a, "b": b, "d": d, "e": e, "f": f}

@@ -93,8 +93,9 @@ def _grown(z: Array, t: Array) -> Array:
 
 def _turning(p: Array, q: Array, d: Array, t: Array) -> tuple[Array, Array]:
     """Size^t and angle (from the nearest real axis) of the multipliers where they are complex."""
-    change = np.where(q < 0, 2 * p + d, 0.0)  # size^2 - 1
-    return _grown(change, t / 2), np.arctan2(np.sqrt(np.abs(q)), np.abs(1 + p))
+    change = np.where(q < 0, 2 * p + d, 0.0)  # size^2 - 1: exact near 1, as the square itself is near 0
+    size = np.where(change > -0.5, _grown(change, t / 2), ((1 + p) ** 2 + np.abs(q)) ** (t / 2))
+    return size, np.arctan2(np.sqrt(np.abs(q)), np.abs(1 + p))
 
 
 def step_mean(p: Any, q: Any, d: Any, t: Any) -> Array:
@@ -183,16 +184,20 @@ def _component(index: Any, args: Any, power: Any, last: float, slow: Any) -> Arr
     matrix[..., :n, n], matrix[..., n, n] = np.stack(rest[n + n * n :], axis=-1), last
     vector = np.stack([*rest[:n], np.ones(shape)], axis=-1)
     finite = np.asarray(np.isfinite(matrix).all(axis=(-1, -2)))
-    values, modes = np.linalg.eig(np.where(finite[..., None, None], matrix, np.eye(n + 1)))
-    good = finite & (np.linalg.cond(modes) < _CONDITION)
+    safe = np.where(finite[..., None, None], matrix, np.eye(n + 1))
+    values, modes = np.linalg.eig(safe)
+    # entries of very different size are balanced on the way, which can spoil eigenvectors: the residual tells
+    residual = np.abs(safe @ modes - modes * values[..., None, :]).max(axis=(-1, -2))
+    exact = residual <= 1e-14 * (n + 1) * np.abs(safe).max(axis=(-1, -2))
+    good = finite & exact & (np.linalg.cond(modes) < _CONDITION)
     parts = np.linalg.solve(np.where(good[..., None, None], modes, np.eye(n + 1)), vector[..., None])[..., 0]
     weights = modes[..., int(index), :] * parts
-    out = (weights * power(values, time[..., None])).sum(axis=-1).real
+    out = np.asarray((weights * power(values, time[..., None])).sum(axis=-1).real)
     bad = np.broadcast_to(finite & ~good, out.shape)
     if bad.any():
         matrix, vector = (np.broadcast_to(v, (*out.shape, *v.shape[len(shape) :]))[bad] for v in (matrix, vector))
-        exact = slow(matrix, np.broadcast_to(time, out.shape)[bad])
-        out[bad] = np.einsum("ij,ij->i", exact[:, int(index), :], vector)
+        grown = slow(matrix, np.broadcast_to(time, out.shape)[bad])
+        out[bad] = np.einsum("ij,ij->i", grown[:, int(index), :], vector)
     return np.where(finite, out, np.nan)
 
 
