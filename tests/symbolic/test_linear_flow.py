@@ -90,6 +90,7 @@ entries = st.floats(-1.5, 1.5) | st.just(0.0)
 @example(a=0.0, b=1.0, d=-1.0, e=0.0, f=1.0, t=7.0)  # a centre
 @example(a=-1.0, b=0.0, d=0.0, e=-1.0, f=1.0, t=7.0)
 @example(a=1.0, b=5e-137, d=8e-184, e=0.0, f=0.0, t=1.0)  # couplings out of all proportion
+@example(a=1.5, b=5e-137, d=8e-184, e=0.0, f=0.0, t=1.5)  # their product is denormal
 @settings(max_examples=30, deadline=None)
 def test_two_coupled_states_against_the_solver(a, b, d, e, f, t):
     params = {"a": a, "b": b, "d": d, "e": e, "f": f}

@@ -16,6 +16,8 @@ from scipy.linalg import expm
 Array = NDArray[np.float64]
 _NODES, _WEIGHTS = (0.5 * (v + s) for v, s in zip(np.polynomial.legendre.leggauss(14), (1.0, 0.0), strict=True))
 
+_TINY = 1e-290  # products below it are denormal or nearly so: no digits are left in them
+
 
 def _spread(*args: Any) -> list[Array]:
     return [np.asarray(a, dtype=np.float64) for a in np.broadcast_arrays(*args)]
@@ -61,7 +63,8 @@ def _quadrature(function: Any, p: Array, q: Array, d: Array, t: Array) -> Array:
 
 
 def _expm1_over(z: Array, t: Array) -> Array:
-    return np.where(z * t == 0, t, np.expm1(z * t) / np.where(z == 0, 1.0, z))
+    still = np.abs(z * t) < _TINY
+    return np.where(still, t, np.expm1(z * t) / np.where(still, 1.0, z))
 
 
 def flow_mean_total(p: Any, q: Any, d: Any, t: Any) -> Array:
@@ -132,7 +135,8 @@ def step_slope(p: Any, q: Any, d: Any, t: Any) -> Array:
 def _steps_over(z: Array, t: Array) -> Array:
     """((1 + z)^t - 1)/z."""
     grown = np.where(z > -0.5, np.expm1(t * np.log1p(np.maximum(z, -0.5))), (1 + z) ** t - 1)
-    return np.where(z == 0, t, grown / np.where(z == 0, 1.0, z))
+    still = np.abs(z) < _TINY
+    return np.where(still, t, grown / np.where(still, 1.0, z))
 
 
 def step_mean_total(p: Any, q: Any, d: Any, t: Any) -> Array:
