@@ -68,3 +68,17 @@ def test_sizes_together_are_limited():
 
 def test_noise_has_no_closed_form():
     assert not linear_joint(optimizer=tm.GradientNoise(gamma), params={gamma: 0.1}).closed_forms
+
+
+def test_the_conditions_that_the_package_derives_are_those_of_the_theorem():
+    text = str(tm.stability_conditions(linear_joint(), {"theta": 0, "phi": 0}))
+    assert "D*a > C*b" in text
+    assert "D + a*eps > 0" in text
+
+
+def test_the_origin_is_the_only_fixed_point_and_has_the_kind_of_the_theorem():
+    (point,) = tm.fixed_points(linear_joint()).points
+    p = linear_joint().defaults()
+    expected = tm.theorems.linear_joint.joint_stability(p["a"], p["b"], p["D"], p["C"], eps=p["eps"])
+    assert point.kind == expected.kind
+    assert max(e.real for e in point.eigenvalues) == pytest.approx(-expected.decay)
