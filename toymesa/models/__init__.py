@@ -11,11 +11,13 @@ from collections.abc import Callable
 from toymesa.errors import ArgumentError, did_you_mean
 from toymesa.models.gated import gated
 from toymesa.models.mechanisms import mechanisms
+from toymesa.models.race import race
 from toymesa.symbolic.model import Model
 
 MODELS: dict[str, Callable[[], Model]] = {
     "gated": lambda: gated,
     "mechanisms": mechanisms,
+    "race": race,
 }
 
 
@@ -26,4 +28,4 @@ def find(name: str) -> Model:
     return MODELS[name]()
 
 
-__all__ = ["MODELS", "find", "gated", "mechanisms"]
+__all__ = ["MODELS", "find", "gated", "mechanisms", "race"]
