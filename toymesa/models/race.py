@@ -94,15 +94,15 @@ def strength(w: sp.Expr, depth: Any) -> sp.Expr:
 
 
 # closed forms and invariants
-def grown(w: sp.Expr, depth: Any, x: sp.Expr) -> sp.Expr:
-    """A layer that started at w, after x = eta s: the solution of dw/dx = w^(D-1)."""
+def grown(w: sp.Expr, depth: Any, x: sp.Expr, power: Any = 1) -> sp.Expr:
+    """A layer that started at w, after x = eta s: the solution of dw/dx = w^(D-1). power: D for the strength."""
     if depth == 2:
-        return w * sp.exp(x)
+        return w**power * sp.exp(power * x)
     if depth == 1:
-        return w + x
+        return (w + x) ** power
     if _near_two(depth):
-        return w * sp.exp(-log1p(bracket(w, depth, x) - 1) / (depth - 2))
-    return w * bracket(w, depth, x) ** (-1 / (depth - 2))
+        return w**power * sp.exp(-power * log1p(bracket(w, depth, x) - 1) / (depth - 2))
+    return w**power * bracket(w, depth, x) ** (-power / (depth - 2))
 
 
 def bracket(w: sp.Expr, depth: Any, x: sp.Expr) -> sp.Expr:
@@ -132,7 +132,8 @@ def _internal(c: Chains) -> InternalTimeForm:
     moved = [turn * r * S for r in c.rate]
     layers = [grown(w, d, x) for w, d, x in zip(c.start, c.depth, moved, strict=True)]
     bounds = [bracket(w, d, x) > 0 for w, d, x in zip(c.start, c.depth, moved, strict=True) if d not in (1, 2)]
-    rate = turn * c.error(layers)
+    strengths = (grown(w, d, x, power=d) for w, d, x in zip(c.start, c.depth, moved, strict=True))
+    rate = turn * (1 - sum(strengths))
     if bounds:  # beyond the pole of a chain the error has long changed its sign
         rate = sp.Piecewise((rate, sp.And(*bounds)), (sp.Integer(-1), True))
     vanishing = any(1 < d < 2 for d in c.depth)
@@ -215,7 +216,9 @@ def _checked(depths: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | N
         raise ArgumentError(f"depths must be a sequence of depths or a mapping from name to depth; got {depths!r}")
     names = tuple(f"m{i + 1}" for i in range(len(depths))) if names is None else names
     if isinstance(names, str) or not depths or len(names) != len(depths):
-        raise ArgumentError(f"race needs one name for each of at least one depth; got {names!r} for {len(depths)} depths")
+        raise ArgumentError(
+            f"race needs one name for each of at least one depth; got {names!r} for {len(depths)} depths"
+        )
     for name in names:
         check_name(name, "a mechanism's name")
     if len(set(names)) < len(names):
@@ -226,7 +229,9 @@ def _checked(depths: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | N
 def _depth(name: str, value: Any) -> sp.Rational:
     if isinstance(value, bool) or not isinstance(value, int | float | sp.Rational):
         raise ArgumentError(f"the depth of {name!r} must be a real number; got {value!r}")
-    depth = value if isinstance(value, sp.Rational) else sp.sympify(str(value) if value == value else "nan", rational=True)
+    depth = (
+        value if isinstance(value, sp.Rational) else sp.sympify(str(value) if value == value else "nan", rational=True)
+    )
     if not depth.is_finite or depth < 1:
         raise DomainError(f"the depth of {name!r} must lie in [1, inf); got {value}")
     return depth
@@ -234,9 +239,7 @@ def _depth(name: str, value: Any) -> sp.Rational:
 
 def _chart(name: str, w: sp.Symbol, depth: sp.Rational) -> Chart:
     p = sp.Symbol(f"P_{name}", **w._assumptions_orig)
-    return Chart(
-        coordinates={p: Domain.of(p)}, to_states={w: p ** (1 / depth)}, from_states={p: strength(w, depth)}
-    )
+    return Chart(coordinates={p: Domain.of(p)}, to_states={w: p ** (1 / depth)}, from_states={p: strength(w, depth)})
 
 
 def _observables(c: Chains, strengths: Sequence[sp.Expr]) -> dict[str, sp.Expr]:

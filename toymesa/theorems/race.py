@@ -40,7 +40,8 @@ def strength(s: ArrayLike, *, start: ArrayLike, depth: ArrayLike, rate: ArrayLik
     near 2 included; inf from the :func:`pole` on.
     """
     t, p, d, r = _chain(s, start, depth, rate)
-    return as_given(np.exp(_log_strength(r * t, np.log(p), d)))
+    with np.errstate(over="ignore"):
+        return as_given(np.exp(_log_strength(r * t, np.log(p), d)))
 
 
 def internal_time(strength: ArrayLike, *, start: ArrayLike, depth: ArrayLike, rate: ArrayLike = 1.0) -> Array:
@@ -114,9 +115,7 @@ def ratio_growth(first: ArrayLike, second: ArrayLike, *, depth: ArrayLike) -> Ar
     return as_given(np.exp(np.log(-np.expm1(-m * np.log(a / b))) / m) / b)
 
 
-def stop(
-    residual: ArrayLike = 0.0, *, starts: ArrayLike, depths: ArrayLike, rates: ArrayLike = 1.0
-) -> Stop:
+def stop(residual: ArrayLike = 0.0, *, starts: ArrayLike, depths: ArrayLike, rates: ArrayLike = 1.0) -> Stop:
     r"""Where training stops when the fraction ``residual`` of the loss is left (race 2.3): g = sqrt(r) g_0.
 
     residual : r in [0, 1], shape (...); 0 is convergence. starts : P_r(0) > 0 with sum below 1, shape (..., K). depths :
