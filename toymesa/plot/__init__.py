@@ -5,6 +5,7 @@ from __future__ import annotations
 from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
+from toymesa.plot.race import race_shares
 from toymesa.plot.style import style
 
-__all__ = ["answer_figures", "bits_course", "contrast_course", "joint_diagram", "leader_diagram", "style"]
+__all__ = ["answer_figures", "bits_course", "contrast_course", "joint_diagram", "leader_diagram", "race_shares", "style"]

@@ -95,7 +95,8 @@ class Clock:
     def time(self, u: Array) -> Array:
         """t(u)."""
         whole = self.smooth(np.array([self.end]))[0]
-        return self.slope * np.log(self.end / u) + whole - self.smooth(u)
+        with np.errstate(over="ignore"):  # inf where u is too small to be told from 0
+            return np.asarray(self.slope * np.log(self.end / u) + whole - self.smooth(u))
 
     def left(self, t: Array) -> Array:
         """u(t): internal time left until convergence, 0 at t = inf."""

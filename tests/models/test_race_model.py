@@ -10,6 +10,7 @@ import toymesa as tm
 from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.models import find
 from toymesa.models.race import grown, race
+from toymesa.plot import race_shares
 
 KINDS = [(2, 3), (1, 1), (2, 2), (1, 1.5, 3), (2 + 1e-9, 2.5)]
 
@@ -98,6 +99,22 @@ def test_depths_are_read_as_they_print():
     assert race({"a": 2, "b": 3}).state_names == ("w_a", "w_b")
     assert find("race").state_names == ("w_shallow", "w_deep")
     assert grown(sp.Integer(3), sp.Integer(2), sp.Integer(0)) == 3
+
+
+def test_late_times_and_the_figure():
+    runs = {}
+    for d in (1, 2, 3):
+        late = [0.0, 1.0, 10.0, 1e5]
+        runs[f"depth {d}"] = tm.solve(race((d, d)), late, start={"P_m1": 0.02, "P_m2": 0.01})
+        assert runs[f"depth {d}"]["strength"].values[-1] == pytest.approx(1.0, abs=1e-12)
+    ax = race_shares(runs, leader="m1")
+    lines = [x for x in ax.lines if len(x.get_xdata()) > 1]
+    assert [x.get_label() for x in lines] == list(runs)
+    for line, run in zip(lines, runs.values(), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), run["share_m1"].values)
+        np.testing.assert_array_equal(line.get_xdata(), run["strength"].values)
+    ends = [x.get_ydata()[-1] for x in lines]
+    assert ends == sorted(ends)  # the deeper, the larger the share of the one that was ahead
 
 
 @pytest.mark.parametrize(
