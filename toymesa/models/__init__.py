@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toymesa.errors import ArgumentError, did_you_mean
+from toymesa.models.capability import capability
 from toymesa.models.gated import gated
 from toymesa.models.mechanisms import mechanisms
 from toymesa.models.race import race
 from toymesa.symbolic.model import Model
 
 MODELS: dict[str, Callable[[], Model]] = {
+    "capability": capability,
     "gated": lambda: gated,
     "mechanisms": mechanisms,
     "race": race,
@@ -28,4 +30,4 @@ def find(name: str) -> Model:
     return MODELS[name]()
 
 
-__all__ = ["MODELS", "find", "gated", "mechanisms", "race"]
+__all__ = ["MODELS", "capability", "find", "gated", "mechanisms", "race"]

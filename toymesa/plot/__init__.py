@@ -8,4 +8,12 @@ from toymesa.plot.figures import answer_figures
 from toymesa.plot.race import race_shares
 from toymesa.plot.style import style
 
-__all__ = ["answer_figures", "bits_course", "contrast_course", "joint_diagram", "leader_diagram", "race_shares", "style"]
+__all__ = [
+    "answer_figures",
+    "bits_course",
+    "contrast_course",
+    "joint_diagram",
+    "leader_diagram",
+    "race_shares",
+    "style",
+]
