@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from toymesa.models.capability import B, B_DEPLOY, ETA_K, ETA_W, INNER_TIME, KAPPA, TAU, W, capability, imbalance
+from toymesa.models.capability import B_DEPLOY, ETA_K, ETA_W, INNER_TIME, KAPPA, TAU, B, W, capability, imbalance
 from toymesa.symbolic.claims import Claim
 from toymesa.symbolic.model import Model
 

@@ -31,10 +31,10 @@ from __future__ import annotations
 import sympy as sp
 
 from toymesa.models.capability import (
-    B,
     ETA_K,
     ETA_W,
     KAPPA,
+    B,
     W,
     capability,
     course,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from toymesa.models.capability import B, ETA_K, ETA_W, KAPPA, W, capability, imbalance
+from toymesa.models.capability import ETA_K, ETA_W, KAPPA, B, W, capability, imbalance
 from toymesa.symbolic.claims import Claim
 from toymesa.symbolic.optimizers import Descent, HeavyBall, with_optimizer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toymesa.plot.capability import capability_course
 from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
@@ -11,6 +12,7 @@ from toymesa.plot.style import style
 __all__ = [
     "answer_figures",
     "bits_course",
+    "capability_course",
     "contrast_course",
     "joint_diagram",
     "leader_diagram",

@@ -69,10 +69,11 @@ def product(
 
     and the logistic of rate 2 omega b for C = 0, p > 0, evaluated without cancellation in between. t : training time
     >= 0. target : b, real. start : p_0, real. imbalance : C >= 0. rate : omega > 0. All broadcast. Exact; where p
-    changes its sign on the way its error is relative to the larger of |p_0| and C.
+    changes its sign on the way its error is relative to the smaller of |p_0| and |b|.
     """
-    case = _Product(t, target, start, imbalance, rate)
-    return as_given(case.value())
+    time, c, omega = nonnegative("t", t), nonnegative("imbalance", imbalance), positive("rate", rate)
+    b, p0, mirror = _mirrored(real("target", target), real("start", start))
+    return as_given(mirror * _product(time, b, p0, c, omega))
 
 
 def time_to(
@@ -94,8 +95,8 @@ def time_to(
         nonnegative("imbalance", imbalance),
         positive("rate", rate),
     )
-    mirror = np.where(b < 0.0, -1.0, 1.0)  # kappa -> -kappa turns b, p and p_0 round
-    p, b, p0 = mirror * p, mirror * b, mirror * p0
+    b, p0, mirror = _mirrored(b, p0)
+    p = mirror * p
     between = ((p0 <= p) & (p < b)) | ((b < p) & (p <= p0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         time = _passage(p, b, p0, c) / omega
@@ -185,6 +186,12 @@ def _back(plus: Array, minus: Array, rate_k: ArrayLike, rate_w: ArrayLike) -> Fa
     return Factors(as_given((plus + minus) / 2.0 / tilt), as_given((plus - minus) / 2.0 * tilt))
 
 
+def _mirrored(b: Array, p0: Array) -> tuple[Array, Array, Array]:
+    """Target and start for b >= 0, and the sign that does it: kappa -> -kappa turns b and p round."""
+    mirror = np.where((b < 0.0) | ((b == 0.0) & (p0 < 0.0)), -1.0, 1.0)
+    return mirror * b, mirror * p0, mirror
+
+
 def _plus(p: Array, c: Array) -> Array:
     """2p + sqrt(C^2 + 4p^2), without cancellation for p < 0."""
     root = np.hypot(c, 2.0 * p)
@@ -217,43 +224,33 @@ def _growth(t: Array, b: Array, plus: Array, minus: Array, omega: Array) -> Arra
         return np.asarray(above / below)
 
 
-class _Product:
-    """p(t) as p_0 plus what was gained, or from the two factors: whichever cancels less."""
+def _product(t: Array, b: Array, p0: Array, c: Array, omega: Array) -> Array:
+    """p(t) for b >= 0: p_0 and what was gained, or b and what is left, whichever is the smaller sum.
 
-    def __init__(self, t: ArrayLike, target: ArrayLike, start: ArrayLike, imbalance: ArrayLike, rate: ArrayLike):
-        self.t, self.b, self.p0, c, self.omega = np.broadcast_arrays(
-            nonnegative("t", t),
-            real("target", target),
-            real("start", start),
-            nonnegative("imbalance", imbalance),
-            positive("rate", rate),
-        )
-        self.plus, self.minus = _plus(self.p0, c), _plus(-self.p0, c)
-
-    def value(self) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-            above, below, gone = _parts(self.t, self.b, self.plus, self.minus, self.omega)
-            q = above / below
-            grown = np.where(self.plus == 0.0, 0.0, self.plus * q)
-            fallen = np.where(self.minus == 0.0, 0.0, self.minus / q)
-            direct = (grown - fallen) / 4.0
-            gained = (self.b - self.p0) * gone / below * (self.plus + np.where(self.minus == 0.0, 0.0, self.minus / q))
-            safer = np.abs(self.p0) + np.abs(gained) < (grown + fallen) / 4.0
-        return np.where(safer, self.p0 + gained, direct)
+    gained: (b - p_0)(1-E)(F_0^2 + H^2)/below. left: (p_0 - b) E rho (P_b + P_0)(1 + H^2/P_b)/(R + S_0)/below, where
+    F_0^2 = P_0 = 2p_0 + S_0, H^2 = (S_0 - 2p_0)/q, S_0^2 = C^2 + 4p_0^2.
+    """
+    plus, minus = _plus(p0, c), _plus(-p0, c)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        above, below, gone = _parts(t, b, plus, minus, omega)
+        q = above / below
+        fallen = np.where(minus == 0.0, 0.0, minus / q)
+        gained = (b - p0) * gone / below * (plus + fallen)
+        rest, big = np.hypot(c, 2.0 * b), _plus(b, c)
+        decayed = np.exp(-rest * omega * t) * rest / below
+        left = (p0 - b) * decayed * (big + plus) / (rest + np.hypot(c, 2.0 * p0)) * (1.0 + fallen / big)
+        value = np.where(np.abs(p0) + np.abs(gained) <= b + np.abs(left), p0 + gained, b + left)
+        return np.where(rest == 0.0, np.where(p0 == 0.0, 0.0, p0 * np.where(p0 < 0.0, 1.0 / q, q)), value)
 
 
 def _passage(p: Array, b: Array, p0: Array, c: Array) -> Array:
-    """omega t from p_0 to p for b >= 0."""
+    """omega t from p_0 to p for b >= 0: log1p(2R y)/R with y = (P - P_0)/((P_b - P)(P_0 + C^2/P_b))."""
     big, big0, big_b = (_plus(v, c) for v in (p, p0, b))
+    far, far0, far_b = (_plus(-v, c) for v in (p, p0, b))  # C^2/P
     root, root0, root_b = (np.hypot(c, 2.0 * v) for v in (p, p0, b))
-    # (P_b - P_0)/(P_b - P) with the small differences as b - p
-    approach = (
-        np.log((b - p0) / (b - p)) + np.log((big_b + big0) / (big_b + big)) + np.log((root_b + root) / (root_b + root0))
-    )
-    # (P + C^2/P_b)/(P_0 + C^2/P_b); where p_0 < 0 both over C^2, which may be 0
-    ahead = np.log((big + c * (c / big_b)) / (big0 + c * (c / big_b)))
-    far, far0 = _plus(-p, c), _plus(-p0, c)  # C^2/P
-    behind = np.log((1.0 / far + 1.0 / big_b) / (1.0 / far0 + 1.0 / big_b))
-    time = (approach + np.where(p0 < 0.0, behind, ahead)) / root_b
-    still = (1.0 / p - 1.0 / p0) * np.sign(p0) / 2.0  # C = b = 0: p' = -2 p |p|
-    return np.where(root_b == 0.0, still, time)
+    step = 2.0 * (p - p0) / (root + root0)
+    ahead = step * (big + big0) / (big0 + far_b)
+    behind = step * (far + far0) / far / (1.0 + far0 / big_b)  # the same over C^2, which may be 0
+    y = np.where(p < 0.0, behind, ahead) * (root_b + root) / (2.0 * (b - p) * (big_b + big))
+    z = 2.0 * root_b * y
+    return np.where(z == 0.0, 2.0 * y, np.log1p(z) / root_b)
