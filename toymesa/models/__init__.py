@@ -12,6 +12,7 @@ from toymesa.errors import ArgumentError, did_you_mean
 from toymesa.models.capability import capability
 from toymesa.models.gated import gated
 from toymesa.models.mechanisms import mechanisms
+from toymesa.models.power_split import power_split
 from toymesa.models.race import race
 from toymesa.symbolic.model import Model
 
@@ -19,6 +20,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "capability": capability,
     "gated": lambda: gated,
     "mechanisms": mechanisms,
+    "power_split": power_split,
     "race": race,
 }
 
@@ -30,4 +32,4 @@ def find(name: str) -> Model:
     return MODELS[name]()
 
 
-__all__ = ["MODELS", "capability", "find", "gated", "mechanisms", "race"]
+__all__ = ["MODELS", "capability", "find", "gated", "mechanisms", "power_split", "race"]

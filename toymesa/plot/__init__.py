@@ -6,6 +6,7 @@ from toymesa.plot.capability import capability_course
 from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
+from toymesa.plot.power_split import power_split_diagram
 from toymesa.plot.race import race_shares
 from toymesa.plot.style import style
 
@@ -16,6 +17,7 @@ __all__ = [
     "contrast_course",
     "joint_diagram",
     "leader_diagram",
+    "power_split_diagram",
     "race_shares",
     "style",
 ]
