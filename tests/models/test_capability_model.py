@@ -13,6 +13,7 @@ from toymesa.errors import ArgumentError
 from toymesa.models import find
 from toymesa.models.capability import ETA_K, ETA_W, KAPPA, TAU, B, W, capability
 from toymesa.plot import capability_course
+from toymesa.theorems.capability import losses
 
 MODEL = capability()
 TIMED = capability("time")
@@ -88,6 +89,10 @@ def test_capability_survives_the_shift_and_the_objective_does_not():
     assert end["loss"].values == pytest.approx(0.0, abs=1e-20)
     assert end["deployment_loss"].values == pytest.approx([0.72, 0.0], abs=1e-12)  # (b - b')^2/2
     assert end["mesa_loss"].values[0] == end["mesa_loss"].values[1]  # the inner optimizer does as well as ever
+    found = losses(end["kappa"].values, end["w"].values, target=0.8, deploy_target=[-0.4, 0.8])
+    for name, values in zip(("loss", "deployment_loss", "mesa_loss"), found, strict=True):
+        np.testing.assert_allclose(values, end[name], rtol=1e-12, atol=1e-30)
+    assert found.mesa == pytest.approx((end["w"].values - 0.8) ** 2 / 2, abs=1e-12)
     assert end["inner_time"].values[0] == pytest.approx(-np.log1p(-end["kappa"].values[0]))
 
 

@@ -26,7 +26,28 @@ class Factors(NamedTuple):
     w: Array
 
 
-# ---------------------------------------------------------------- inner time
+class Losses(NamedTuple):
+    """Base loss in training and in deployment, and what the inner optimizer leaves of its own objective in both."""
+
+    training: Array
+    deployment: Array
+    mesa: Array
+
+
+# ---------------------------------------------------------------- inner time, and the shift
+
+
+def losses(kappa: ArrayLike, w: ArrayLike, *, target: ArrayLike, deploy_target: ArrayLike) -> Losses:
+    r"""What a shift of the base target does, and what it does not (capability 3.1).
+
+    .. math:: \tfrac12(\kappa w - b)^2, \qquad \tfrac12(\kappa w - b')^2, \qquad \tfrac12(1-\kappa)^2 w^2
+
+    kappa, w : capability and objective, real. target, deploy_target : b and b', real. All broadcast. Exact. Converged,
+    the three are 0, (b - b')^2/2 and (w - b)^2/2: the capability is as good as it was, for an objective that is not.
+    """
+    k, v = real("kappa", kappa), real("w", w)
+    b, shifted = real("target", target), real("deploy_target", deploy_target)
+    return Losses(*(as_given(np.asarray(gap**2 / 2.0)) for gap in (k * v - b, k * v - shifted, (1.0 - k) * v)))
 
 
 def reached(inner_time: ArrayLike) -> Array:
