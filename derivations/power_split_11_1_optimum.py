@@ -7,7 +7,8 @@ U(x) = (P - f(x))/N + x on 0 <= x, f(x) <= P, with f = c x^a, has U' = 1 - f'/N 
 .. math:: x_{int} = \bigl(N/(ca)\bigr)^{1/(a-1)}, \qquad f(x_{int}) = \frac Na\, x_{int} = c\,\bigl(N/(ca)\bigr)^{a/(a-1)}.
 
 It is the optimum if the power suffices, P >= f(x_int): limited by diversity, dx/dN = 1/f'' > 0, dx/dP = 0. Otherwise
-the corner f(x_P) = P is, x_P = (P/c)^(1/a), where U' >= 0: limited by time, dx/dP = 1/f' > 0, dx/dN = 0.
+the corner f(x_P) = P is, x_P = (P/c)^(1/a), where U' >= 0: limited by time, dx/dP = 1/f' > 0, dx/dN = 0. (A convex cost
+with f'(0) >= N leaves nothing, x = 0: for c x^a with a > 1 that cannot happen, for c (e^(kx) - 1) it does where ck >= N.)
 
 *Concave, a < 1.* U is convex, so that an end is the optimum: all against nothing is U(x_P) - U(0) = x_P - P/N, positive
 iff f^(-1)(P) > P/N, that is for P above P_* = c (c/N)^(a/(1-a)).
@@ -27,7 +28,7 @@ import sympy as sp
 from toymesa.models.power_split import CORNER, INTERIOR, POWER_LAW, A, C, N, P, X, power_split, value
 from toymesa.symbolic.claims import Claim
 
-E, K = sp.symbols("e k", positive=True)
+E, K, Y = sp.symbols("e k y", positive=True)
 CONVEX, CONCAVE = {A: 1 + E}, {A: 1 / (1 + E)}
 U = value(POWER_LAW)
 SLOPE = sp.diff(POWER_LAW, X)
@@ -130,5 +131,10 @@ CLAIMS = (
             X, sp.log(N / (C * K)) / K
         ),
         0,
+    ),
+    _sign(
+        "too_dear",
+        "f = c (e^(kx) - 1) with ck >= N, here N = ck/(1+e): U falls from x = 0 on",
+        -sp.diff(value(EXPONENTIAL), X).subs(N, C * K / (1 + E)).subs(sp.exp(K * X), 1 + Y),
     ),
 )

@@ -98,6 +98,7 @@ def test_depths_are_read_as_they_print():
     assert race((2.0,)).flow == race((2,)).flow
     assert race({"a": 2, "b": 3}).state_names == ("w_a", "w_b")
     assert find("race").state_names == ("w_shallow", "w_deep")
+    assert "sqrt" not in find("race").latex()  # layers by their own symbol, not by that of the strength
     assert grown(sp.Integer(3), sp.Integer(2), sp.Integer(0)) == 3
 
 

@@ -139,6 +139,9 @@ def test_a_cost_of_many_shapes():
     assert list(dear.limit) == ["none", "none"]
     np.testing.assert_array_equal(dear.x, 0.0)
     np.testing.assert_array_equal(dear.value, [2.5, 5.0])
+    steep = optimum_of(lambda x: float(np.expm1(min(x, 700.0))), 50.0, [0.9, 1.1])  # convex, f'(0) = 1
+    assert list(steep.limit) == ["none", "diversity"]
+    np.testing.assert_allclose(steep.x, [0.0, np.log(1.1)], rtol=1e-6)
     table = optimum_of(lambda x: x**2, np.array([[1.0], [100.0]]), [4.0, 10.0])
     assert table.x.shape == (2, 2)
     assert table.limit.tolist() == [["time", "time"], ["diversity", "diversity"]]

@@ -29,9 +29,10 @@ eta     ``rate``        > 0         learning rate (per unit of training time)
 The constraint needs no clipping: the metric vanishes at x = 0 and at f(x) = P, so that a start inside stays inside. Both
 ends are points of rest of the flow, to which the optimum is attracted where it is a corner.
 
-Exact (``derivations/power_split_11_*``): the interior optimum f'(x) = N and when it is one, the corners, the power below
-which a convex cost is limited by time and not by diversity, all or nothing for a concave cost, the eigenvalues at every
-point of rest, and, for c x^a with an interior optimum, the whole course in internal time.
+Exact (``derivations/power_split_11_*``): the interior optimum f'(x) = N and when it is one, the corners (nothing, where
+a convex cost begins with f'(0) >= N; all), the power below which a convex cost is limited by time and not by diversity,
+all or nothing for a concave cost, the eigenvalues at every point of rest, and, for c x^a with an interior optimum, the
+whole course in internal time.
 
 *Unstable* means here a saddle in its one-dimensional form: a real eigenvalue changes its sign where the interior optimum
 meets the corner f(x) = P. A concave cost leaves two stable corners: the optimum, and what training reaches from its

@@ -62,7 +62,7 @@ def optimum(power: ArrayLike, instances: ArrayLike, *, cost: ArrayLike = 1.0, ex
     timed = wins & (corner <= inside)
     spent = np.where(timed, p, np.where(wins, n / a * np.where(wins, x, 0.0), 0.0))  # f = x f'/a, and f' = N inside
     label = np.where(timed, "time", np.where(wins, "diversity", "none"))
-    return Optimum(as_given(x), as_given(spent), as_given((p - spent) / n + x), as_given(label))
+    return Optimum(as_given(x), as_given(spent), as_given((p - spent) / n + x), label[()])
 
 
 def interior(instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: ArrayLike = 2.0) -> Array:
@@ -120,8 +120,8 @@ def optimum_of(f: Callable[[float], float], power: ArrayLike, instances: ArrayLi
     if _at(f, 0.0) != 0.0:
         raise DomainError(f"f must be 0 at x = 0; got {_at(f, 0.0):g}")
     found = [_search(f, float(pi), float(ni)) for pi, ni in zip(p.ravel(), n.ravel(), strict=True)]
-    columns = [np.array(column).reshape(p.shape) for column in zip(*found, strict=True)]
-    return Optimum(*(as_given(c) for c in columns))
+    x, spent, value, limit = (np.array(column).reshape(p.shape) for column in zip(*found, strict=True))
+    return Optimum(as_given(x), as_given(spent), as_given(value), limit[()])
 
 
 # ---------------------------------------------------------------- what the flow does there
