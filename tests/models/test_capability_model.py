@@ -45,6 +45,8 @@ def test_the_flows_are_those_of_the_question():
     kappa = 1 - sp.exp(-TAU)
     assert sp.simplify(TIMED.flow[TAU] - ETA_K * (B - kappa * W) * W * sp.exp(-TAU)) == 0
     assert find("capability").flow == MODEL.flow
+    for model in (MODEL, TIMED):  # small and nearly balanced: the plateau
+        assert [float(v) for v in model.start.values()] == [0.05, 0.1]
 
 
 reals = st.one_of(st.just(0.0), st.floats(-3.0, 3.0), st.floats(-6.0, 0.0).map(lambda e: 10.0**e))

@@ -114,6 +114,12 @@ def test_the_default_is_the_question():
     assert run["loss"].values[0] == -run["value"].values[0]
 
 
+def test_default_starts():
+    run = tm.solve(MODEL, [0.0], params={"power": [3.0, 50.0], "cost": 0.3, "exponent": 3.5})
+    np.testing.assert_allclose(run["share"], 0.01, rtol=1e-12)
+    assert power_split(X**3).start[X] == sp.Rational(1, 100)
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [

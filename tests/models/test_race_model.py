@@ -11,6 +11,7 @@ from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.models import find
 from toymesa.models.race import grown, race
 from toymesa.plot import race_shares
+from toymesa.theorems.race import stop
 
 KINDS = [(1, 1), (2, 2), (1, 1.5, 3), (2 + 1e-9, 2.5)]
 
@@ -86,6 +87,23 @@ def test_a_start_beyond_the_target_falls_back():
             np.testing.assert_allclose(run[n], numeric[n], rtol=1e-6, atol=1e-9)
 
 
+def test_small_deep_chains_converge_before_their_pole():
+    for depths, start in (((3,), {"P_m1": 1e-9}), ((5, 3), {"P_m1": 1e-12, "P_m2": 1e-10})):
+        run = tm.solve(race(depths), [0.0, 1e7], start=start, method="closed")
+        begin = [start[f"P_m{i + 1}"] for i in range(len(depths))]
+        ends = stop(starts=begin, depths=depths).strengths
+        np.testing.assert_allclose([run[n].values[-1] for n in start], ends, rtol=1e-7)
+
+
+def test_strengths_that_start_or_go_negative():
+    start = {"P_m1": -0.5, "P_m2": 0.1}
+    run, numeric = (tm.solve(race((1, 3)), [0.0, 2.0, 9.0], start=start, method=m) for m in ("closed", "dop853"))
+    np.testing.assert_allclose(run["P_m1"], numeric["P_m1"], rtol=1e-6, atol=1e-8)
+    # for 1 < D < 2 a falling strength vanishes in finite time: no closed form is claimed
+    with pytest.raises(DomainError, match="its condition .* does not hold"):
+        tm.solve(race((1.5,)), [0.0, 0.1], start={"P_m1": 2.0}, method="closed")
+
+
 @pytest.mark.parametrize("optimizer", [tm.Preconditioned({"w_m1": 3}), tm.GradientNoise(temperature=0.01)])
 def test_other_optimizers_go_with_it(optimizer):
     assert race((2, 3), optimizer=optimizer).name.startswith("race_")
@@ -98,6 +116,7 @@ def test_depths_are_read_as_they_print():
     assert race((2.0,)).flow == race((2,)).flow
     assert race({"a": 2, "b": 3}).state_names == ("w_a", "w_b")
     assert find("race").state_names == ("w_shallow", "w_deep")
+    assert [e.as_base_exp()[1] for n, e in find("race").observables.items() if n.startswith("P_")] == [2, 3]
     assert "sqrt" not in find("race").latex()  # layers by their own symbol, not by that of the strength
     assert grown(sp.Integer(3), sp.Integer(2), sp.Integer(0)) == 3
 
