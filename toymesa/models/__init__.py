@@ -9,23 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toymesa.errors import ArgumentError, did_you_mean
+from toymesa.models.capability import capability
 from toymesa.models.coopetition import coopetition
 from toymesa.models.depth import depth
 from toymesa.models.gated import gated
 from toymesa.models.linear_joint import linear_joint
 from toymesa.models.mechanisms import mechanisms
 from toymesa.models.posterior import posterior
+from toymesa.models.power_split import power_split
 from toymesa.models.proxy import proxy
+from toymesa.models.race import race
 from toymesa.symbolic.model import Model
 
 MODELS: dict[str, Callable[[], Model]] = {
+    "capability": capability,
     "coopetition": coopetition,
     "depth": depth,
     "gated": lambda: gated,
     "linear_joint": linear_joint,
     "mechanisms": mechanisms,
     "posterior": posterior,
+    "power_split": power_split,
     "proxy": proxy,
+    "race": race,
 }
 
 
@@ -36,4 +42,17 @@ def find(name: str) -> Model:
     return MODELS[name]()
 
 
-__all__ = ["MODELS", "coopetition", "depth", "find", "gated", "linear_joint", "mechanisms", "posterior", "proxy"]
+__all__ = [
+    "MODELS",
+    "capability",
+    "coopetition",
+    "depth",
+    "find",
+    "gated",
+    "linear_joint",
+    "mechanisms",
+    "posterior",
+    "power_split",
+    "proxy",
+    "race",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toymesa.plot.capability import capability_course
 from toymesa.plot.coopetition import transience_course
 from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.depth import depth_staircase
@@ -10,12 +11,15 @@ from toymesa.plot.figures import answer_figures
 from toymesa.plot.linear_joint import coupling_map_figure
 from toymesa.plot.portrait import phase_portrait
 from toymesa.plot.posterior import posterior_course
+from toymesa.plot.power_split import power_split_diagram
 from toymesa.plot.proxy import proxy_course
+from toymesa.plot.race import race_shares
 from toymesa.plot.style import style
 
 __all__ = [
     "answer_figures",
     "bits_course",
+    "capability_course",
     "contrast_course",
     "coupling_map_figure",
     "depth_staircase",
@@ -23,7 +27,9 @@ __all__ = [
     "leader_diagram",
     "phase_portrait",
     "posterior_course",
+    "power_split_diagram",
     "proxy_course",
+    "race_shares",
     "style",
     "transience_course",
 ]

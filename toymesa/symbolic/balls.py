@@ -20,6 +20,7 @@ from toymesa.symbolic.parts import Domain
 
 _UNARY: dict[str, Callable[[Any], Any]] = {name: methodcaller(name) for name in UNARY}
 _UNARY |= {
+    "log1p": lambda x: x.log1p(),
     "loggamma": lambda x: x.lgamma(),
     "Abs": abs,
     "sign": lambda x: x.sgn(),

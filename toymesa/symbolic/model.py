@@ -246,7 +246,7 @@ class Model:
 
     def _in_coordinates(self, expr: sp.Expr) -> sp.Expr:
         for chart in self.charts:
-            for c, e in chart.from_states.items():
+            for c, e in chart.from_states.items() if chart.constraint is not None else ():
                 expr = expr.subs(e, c).subs(sp.log(e), sp.log(c))
         return expr
 
