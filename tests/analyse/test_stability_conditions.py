@@ -26,7 +26,7 @@ def linear(n, *, discrete):
 
 
 CASES = {
-    (n, discrete): tm.stability_conditions(linear(n, discrete=discrete), dict.fromkeys(STATES[:n], 0))
+    (n, discrete): tm.stability_conditions(linear(n, discrete=discrete), dict.fromkeys(STATES[:n], 0), time_limit=600)
     for n, discrete in ((1, False), (2, False), (3, False), (1, True), (2, True), (3, True))
 }
 
