@@ -60,12 +60,26 @@ def driven() -> tm.Model:
     return tm.Model(name="driven", flow={x: sp.cos(tm.TIME) - k * x}, params={k: 1.0})
 
 
-SOUND = [relaxing(), swinging(), shares(), implicit(), counting(), driven()]
+def partial() -> tm.Model:
+    """An observable that has a value in places only."""
+    reach = sp.Piecewise((-sp.log(1 - x), x < 1))
+    return tm.Model(name="partial", flow={x: k - x}, params={k: 2.0}, observables={"reach": reach})
+
+
+SOUND = [relaxing(), swinging(), shares(), implicit(), counting(), driven(), partial()]
 
 
 @parametrize_with_checks(SOUND)
 def test_sound_models_pass(model, check):
     check(model)
+
+
+def test_an_observable_without_a_value_is_no_failure():
+    run = tm.solve(partial(), [0.1, 5.0])
+    assert np.isfinite(run["reach"].values).tolist() == [True, False]
+    wrong = miscompiled(partial(), partial().with_(observables={"reach": sp.Min(x, 1)}))
+    with pytest.raises(CheckFailure, match="where its formula has no value"):
+        CHECKS["observables_equal_formulas"](wrong, Point({}, {"x": 1.5}))
 
 
 def test_every_check_applies_to_some_model():
@@ -109,7 +123,7 @@ def forgetful(data, t, more):
     return data
 
 
-def partial(data, t, more):
+def one_method(data, t, more):
     if more.get("method") == "dop853":
         data["x"] += 1e-3
     return data
@@ -137,7 +151,7 @@ BROKEN = {
     ),
 }
 FAULTS = {
-    "methods_agree": (relaxing, partial),
+    "methods_agree": (relaxing, one_method),
     "two_halves_make_the_whole": (relaxing, longer),
     "time_can_be_rescaled": (relaxing, longer),
     "parameters_survive_a_round_trip": (relaxing, forgetful),

@@ -150,7 +150,7 @@ def capability(trained: str = "gain", *, optimizer: Optimizer | None = None) -> 
             "deployment_loss": (A - B_DEPLOY * X) ** 2 / 2,
             "mesa_loss": lag**2 * W**2 / 2,
             "product": reached * W,
-            **({"inner_time": INNER_TIME} if gain else {"kappa": reached}),
+            **({"inner_time": sp.Piecewise((INNER_TIME, KAPPA < 1))} if gain else {"kappa": reached}),
         },
         optimizer=optimizer,
         name="capability",

@@ -246,12 +246,13 @@ def _observables(c: Chains, strengths: Sequence[sp.Expr]) -> dict[str, sp.Expr]:
     total = sum(strengths)
     shares = {f"share_{n}": p / total for n, p in zip(c.names, strengths, strict=True)}
     spread = sum(sp.Piecewise((0, sp.Eq(q, 0)), (q * sp.log(q), True)) for q in shares.values())
+    defined = sp.And(*[sp.Ge(q, 0) for q in shares.values()])  # a strength may be negative: then there are no shares
     return {
         **{f"P_{n}": p for n, p in zip(c.names, strengths, strict=True)},
         **(shares if len(strengths) > 1 else {}),
         "error": 1 - total,
         "strength": total,
-        **({"n_eff": sp.exp(-spread)} if len(strengths) > 1 else {}),
+        **({"n_eff": sp.Piecewise((sp.exp(-spread), defined))} if len(strengths) > 1 else {}),
         "expected_bits": sum(b * q for b, q in zip(c.bits, shares.values(), strict=True)),
     }
 

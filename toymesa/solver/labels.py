@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -71,7 +72,9 @@ def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Arra
         if name.startswith("requires:"):
             outcome.status[ok & (read[..., i] <= 0).any(axis=1)] = Status.INNER_NOT_MINIMUM
         elif name in model.observables:
-            lost = ok & (solved & ~np.isfinite(read[..., i])).any(axis=1)
+            partial = isinstance(e := model.observables[name], sp.Piecewise) and e.args[-1].cond != sp.true
+            defined = ~np.isnan(read[..., i]) if partial else True
+            lost = ok & (solved & defined & ~np.isfinite(read[..., i])).any(axis=1)
             if lost.any():
                 outcome.status[lost], outcome.undefined = Status.OVERFLOW, outcome.undefined or name
 

@@ -71,7 +71,8 @@ class Model:
     params : parameter symbol or name -> :class:`Parameter` (or a bare default; its domain is then the symbol's
         assumptions).
     start : state symbol or name -> initial value, a number or an expression in parameters. Missing ones start at 0.
-    observables : name -> expression in states, parameters and ``TIME``.
+    observables : name -> expression in states, parameters and ``TIME``. One that is defined in places only is a Piecewise
+        without a last resort, and NaN elsewhere; any other value that is not finite is a failure.
     domains : state symbol -> :class:`Domain` of admissible starts.
     algebraic : state symbol -> expression that must vanish along the flow. Its entry in ``flow`` keeps it at zero in
         exact arithmetic; the solver also projects on it.
