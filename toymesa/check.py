@@ -7,6 +7,7 @@ in ``CLAIMS``. :func:`check` verifies them all and runs :func:`toymesa.solver.cr
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def _subject(stem: str, claim: Claim) -> str:
     if claim.model is not None and claim.model.name in models.MODELS:
         return claim.model.name
     named = [name for name in models.MODELS if stem.startswith(f"{name}_")]
-    return max(named, key=len, default=stem)
+    return max(named, key=len, default=re.sub(r"_\d.*", "", stem))  # a file about no single model: by its topic
 
 
 def check(model: str | None = None, *, progress: bool | Callable[[int, int], None] = False) -> CheckResult:
