@@ -56,6 +56,8 @@ _WHERE: dict[str, str] = {
     "Continuum": "analyse",
     "FixedPoint": "analyse",
     "Stability": "analyse",
+    "follow": "analyse",
+    "coexistence": "analyse",
     "answer": "question",
     "Status": "status",
     "ArgumentError": "errors",
@@ -73,7 +75,9 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.analyse import Continuum as Continuum
     from toymesa.analyse import FixedPoint as FixedPoint
     from toymesa.analyse import Stability as Stability
+    from toymesa.analyse import coexistence as coexistence
     from toymesa.analyse import fixed_points as fixed_points
+    from toymesa.analyse import follow as follow
     from toymesa.analyse import stability as stability
     from toymesa.errors import ArgumentError as ArgumentError
     from toymesa.errors import DomainError as DomainError

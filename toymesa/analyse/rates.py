@@ -105,8 +105,8 @@ def _pointwise(field: Any, what: int, size: int, shape: tuple[int, ...]) -> Call
         x, p = np.asarray(x, dtype=np.float64), np.asarray(p, dtype=np.float64)
         lead = np.broadcast_shapes(x.shape[:-1], p.shape[:-1])
         count = int(np.prod(lead))
-        points = np.array(np.broadcast_to(x, (*lead, x.shape[-1]))).reshape(count, x.shape[-1])
-        params = np.array(np.broadcast_to(p, (*lead, p.shape[-1]))).reshape(count, p.shape[-1])
+        points = np.array(np.broadcast_to(x, (*lead, x.shape[-1])), order="C").reshape(count, x.shape[-1])
+        params = np.array(np.broadcast_to(p, (*lead, p.shape[-1])), order="C").reshape(count, p.shape[-1])
         out = np.empty((count, size))
         for i in range(count):
             field(what, 0.0, points[i], params[i], out[i])

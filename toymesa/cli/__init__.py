@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
 
     _answer(command("answer", "the main job: is training still joint when it stops, and what would change that?"))
     _solve(command("solve", "solve a model over time"))
+    _follow(command("follow", "follow fixed points and cycles in a parameter, or folds and Hopf points in two"))
     models = command("models", "list the models, or show one with its equations and claims")
     models.add_argument("name", nargs="?", metavar="NAME")
     verify = command("verify", "prove or refute a claim about a model")
@@ -138,6 +139,23 @@ def _stability(sub: argparse.ArgumentParser) -> None:
         "--at", nargs="+", action="extend", default=[], metavar="name=value",
         help="the fixed point, to about 5 digits (default: every one that the search finds)",
     )  # fmt: skip
+
+
+def _follow(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL")
+    sub.add_argument("--param", required=True, metavar="P", help="the parameter to follow in")
+    sub.add_argument("--range", required=True, nargs=2, metavar=("LO", "HI"))
+    sub.add_argument("--second", metavar="Q", help="a second parameter: curves of folds and Hopf points in both")
+    sub.add_argument("--range2", nargs=2, metavar=("LO", "HI"))
+    sub.add_argument("--set", nargs="+", action="extend", default=[], metavar="name=value", dest="params")
+    sub.add_argument("--start", nargs="+", action="extend", default=[], metavar="name=value")
+    sub.add_argument(
+        "--box", nargs="+", action="extend", default=[], metavar="name=LO:HI", help="where states are looked for"
+    )
+    sub.add_argument("--mechanisms", metavar="a,b,...", help="names, for the model 'mechanisms'")
+    sub.add_argument("--cycles", action="store_true", help="follow limit cycles from Hopf points too")
+    sub.add_argument("--seconds", type=float, default=30.0, help="stop after this time with what is done (default 30)")
+    sub.add_argument("--plot", metavar="FILE", help="draw the diagram into a PNG, SVG or PDF file")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,14 @@ SHAPES: dict[str, str] = {
         'JSON: {"time": [..], "states": {name: [..]}, "observables": {name: [..]}, "status": "ok", "method": ".."}; what is '
         "no finite number is null; exit code 3 if the status is not ok"
     ),
+    "follow": (
+        'JSON: {"branches": [{"param": [..], "states": {name: [..]}, "stable": [..]}], "special": [{"kind": "fold|hopf|branch", '
+        '"param", "state": {..}, "omega", "criticality"}]}, with --cycles also "cycles": [{"param", "period", "low", "high", '
+        '"stable", "kind", "ends_in", "says"}]; with --second {"curves": [{"kind": "fold|hopf", "param", "second"}], "special": '
+        '[{"kind": "cusp|bogdanov-takens|generalized-hopf|zero-hopf", "param", "second", "state"}]}. omega in radians per time; '
+        "omega and criticality are null but at Hopf points. Exit code 3: not everything was followed; what was not is said on "
+        "standard error"
+    ),
     "models": (
         'JSON without NAME: {"models": [{"name", "question"}, ..]}; with NAME: {"name", "question", "reference", '
         '"fingerprint", "latex", "states": [{"name", "meaning"}, ..], "parameters": [{"name", "default", "domain": '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toymesa.plot.bifurcation import bifurcation_diagram, follow_figure, stability_chart
 from toymesa.plot.capability import capability_course
 from toymesa.plot.coopetition import transience_course
 from toymesa.plot.courses import bits_course, contrast_course
@@ -18,11 +19,13 @@ from toymesa.plot.style import style
 
 __all__ = [
     "answer_figures",
+    "bifurcation_diagram",
     "bits_course",
     "capability_course",
     "contrast_course",
     "coupling_map_figure",
     "depth_staircase",
+    "follow_figure",
     "joint_diagram",
     "leader_diagram",
     "phase_portrait",
@@ -30,6 +33,7 @@ __all__ = [
     "power_split_diagram",
     "proxy_course",
     "race_shares",
+    "stability_chart",
     "style",
     "transience_course",
 ]
