@@ -1,0 +1,23 @@
+"""Sweeps: from one line to a cluster, and nothing computed is lost."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from toymesa.sweep.export import export_sweep
+from toymesa.sweep.files import load_sweep
+from toymesa.sweep.run import open_sweep, sweep, verify_sweep
+
+__all__ = ["export_sweep", "load_sweep", "open_sweep", "sweep", "verify_sweep"]
+
+
+class _Room(ModuleType):
+    """This package, callable as its one verb: importing it puts it where ``toymesa.sweep`` the function would be."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return sweep(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Room
