@@ -176,7 +176,6 @@ def _grid(over: Any, names: Names) -> Design:
             if values.ndim != 1:
                 raise DomainError(f"axis {label!r} must have one dimension; got {values.dims}")
             dim = str(values.dims[0])
-            check_name(dim, "a dimension")
             values = values.values
         column = _column(target, name, dim, values, unique=dim == label)
         _distinct(columns, column)
@@ -187,6 +186,7 @@ def _grid(over: Any, names: Names) -> Design:
     for dim in sizes:
         if dim in RESERVED:
             raise DomainError(f"a dimension must not be called {dim!r}: the name is reserved")
+        check_name(dim, "a dimension")
         if dim in {c.label for c in columns if c.dim != dim}:
             raise DomainError(f"{dim!r} is both a dimension and an axis along another one")
     return Design("grid", sizes, tuple(columns))

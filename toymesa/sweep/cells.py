@@ -89,8 +89,9 @@ class Run:
 
     @cached_property
     def finite(self) -> NDArray[np.bool_]:
-        """Which rows have a state at each time."""
-        return np.asarray(np.isfinite(self.states).all(axis=2))
+        """Which rows have a state at each time, (row, time)."""
+        out: NDArray[np.bool_] = np.isfinite(self.states).all(axis=2)
+        return out
 
     @property
     def ok(self) -> NDArray[np.bool_]:

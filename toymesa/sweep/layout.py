@@ -140,7 +140,7 @@ def digests(plan: Plan) -> ArraySpec:
         "uint64",
         dims,
         0,
-        {"long_name": "digest of a block"},
+        attrs,
         "digest",
     )
 

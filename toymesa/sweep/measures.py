@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -168,7 +168,7 @@ class _Label:
         out = np.full(solved.rows, -1, dtype=np.int8)
         for i in reversed(range(len(held))):
             out[held[i]] = i
-        finite: NDArray[np.bool_] = solved.main.finite
+        finite = solved.main.finite
         out[~finite[:, -1]] = -1
         return {self.name: out}
 
@@ -200,7 +200,7 @@ class _Leader:
     def read(self, solved: Solved) -> dict[str, NDArray[Any]]:
         columns = [solved.main.evaluate(_expression(solved.model, n, self.name))[:, -1] for n in self.names]
         table = np.stack(columns, axis=1)
-        fine = np.isfinite(table).all(axis=1)
+        fine: NDArray[np.bool_] = np.isfinite(table).all(axis=1)
         return {self.name: np.where(fine, np.where(fine[:, None], table, 0.0).argmax(axis=1), -1).astype(np.int8)}
 
 
@@ -385,7 +385,13 @@ def measures(given: Any, models: Sequence[Model], events: Any) -> tuple[Measure,
 def _made(given: Any, name: str | None) -> Measure:
     if hasattr(given, "describe") and hasattr(given, "read"):
         measure: Measure = given
-        return measure
+        if name is None:
+            return measure
+        if isinstance(measure, _Function):
+            if len(measure.names) > 1:
+                raise ArgumentError(f"{name!r} names a measure of several variables {list(measure.names)}; use a list")
+            return replace(measure, names=(_named(name),))
+        return replace(measure, name=_named(name))  # type: ignore[type-var]
     if isinstance(given, str | sp.Expr):
         return value(given, name)
     if callable(given):

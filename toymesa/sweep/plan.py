@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.solver.events import events_of
-from toymesa.solver.inputs import cells, numbers, output_times, tolerances
+from toymesa.solver.inputs import cells, numbers, output_times, real, tolerances
+from toymesa.solver.solve import _count, _first_step, _method
 from toymesa.sweep.axes import Column, Design, Index, Names, design
 from toymesa.sweep.blocks import Blocks, chunk_shape
 from toymesa.sweep.cells import Setup, Solved, most_rows, solve_rows
@@ -236,9 +237,11 @@ def plan(
             events_of(m, events)
     for m in models:
         tolerances(rtol, atol, m.state_names)
+    span = abs(times[-1])
     setup = Setup(
-        times=times, until=until, events=events, method=method, rtol=rtol, atol=atol, max_step=max_step,
-        first_step=first_step, max_steps=max_steps,
+        times=times, until=until, events=events, method=_method(method), rtol=rtol, atol=atol,
+        max_step=real(max_step, "max_step", low=0.0, open_low=True, infinite=True),
+        first_step=None if first_step is None else _first_step(first_step, span), max_steps=_count(max_steps, "max_steps"),
     )  # fmt: skip
     out = Plan(
         models, which, found, setup, timed, measures(measure, models, events), fixed, begin, seed,

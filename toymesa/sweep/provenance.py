@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import toymesa
 from toymesa.kernels.cache import installed
 
 _PACKAGES = ("toymesa", "numpy", "scipy", "sympy", "numba", "llvmlite", "xarray", "zarr")
@@ -22,7 +21,7 @@ _PACKAGES = ("toymesa", "numpy", "scipy", "sympy", "numba", "llvmlite", "xarray"
 def provenance() -> dict[str, Any]:
     """Versions, machine, source tree, command and time (UTC), as JSON data."""
     return {
-        "toymesa_version": toymesa.__version__,
+        "toymesa_version": installed("toymesa"),
         "source": json.dumps(source(), sort_keys=True),
         "versions": json.dumps(versions(), sort_keys=True),
         "machine": json.dumps(
@@ -41,7 +40,7 @@ def versions() -> dict[str, str]:
 @cache
 def source() -> dict[str, Any]:
     """Commit and dirty flag of the source tree; None where it is no repository or git is absent."""
-    root = Path(toymesa.__file__).parent
+    root = Path(__file__).parents[1]
     unknown = {"commit": None, "dirty": None}
     if not (root.parent / ".git").exists():  # an installed package: never report a repository that merely surrounds it
         return unknown
