@@ -52,14 +52,17 @@ def noisy(run, rng):
 
 
 def deadly(run):
-    """Kills its process in one cell: always, or once if the variable names a file."""
-    wish = os.environ.get(DEADLY, "")
-    if wish and abs(float(run["k"]) - 1.5) < 1e-9:
-        if wish == "always":
+    """Kills its process at k = 1.5 while there is a file "always", or takes away a file "once" and does it then.
+
+    The variable names their directory: what workers do can be changed while they are being restarted.
+    """
+    place = os.environ.get(DEADLY)
+    if place and abs(float(run["k"]) - 1.5) < 1e-9:
+        once = Path(place, "once")
+        if once.exists():
+            once.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        mark = Path(wish)
-        if not mark.exists():
-            mark.touch()
+        if Path(place, "always").exists():
             os.kill(os.getpid(), signal.SIGKILL)
     return float(run["x"][-1])
 

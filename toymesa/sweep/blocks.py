@@ -63,7 +63,7 @@ def chunk_shape(shape: tuple[int, ...], chunk: Any) -> tuple[int, ...]:
             given = ()
         if len(given) != len(shape) or any(c < 1 for c in given):
             raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
-        return tuple(min(c, n) for c, n in zip(given, shape, strict=True))
+        return given
     total = math.prod(shape)
     cells = max(256, min(total // 64, 65536), min(total // 100_000, 2**22)) if chunk is None else int(chunk)
     if cells < 1:

@@ -20,6 +20,9 @@ from toymesa.sweep.plan import Plan
 from toymesa.sweep.store import copies, digest, layout_of, read_attributes, root_attributes, write_attributes
 
 
+_GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
+
+
 @dataclass(frozen=True)
 class Verification:
     """What was found. blocks: number of a damaged block -> why; metadata: damaged files; not_run: blocks left to run."""
@@ -54,7 +57,7 @@ def inspect(path: Path, progress: Callable[[int, int], None] | None = None) -> V
     attrs = root or copy
     if attrs is None:
         attrs = read_attributes(path)  # raises
-    if not _readable(path / INTEGRITY / "zarr.json", {"node_type": "group", "zarr_format": 3}):
+    if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
         damaged.append(f"{INTEGRITY}/zarr.json")
     for spec in layout_of(attrs):
         if not _readable(path / spec.name / "zarr.json", spec.metadata()):
@@ -91,7 +94,7 @@ def mend_metadata(path: Path, plan: Plan) -> list[str]:
             note = {"store_id": uuid.uuid4().hex, "rebuilt": "attributes lost, rebuilt from the plan"}
             whole = root_attributes(plan) | note
         write_attributes(path, whole)
-    if not _readable(path / INTEGRITY / "zarr.json", {"node_type": "group", "zarr_format": 3}):
+    if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
         damaged.append(f"{INTEGRITY}/zarr.json")
         (path / INTEGRITY / "zarr.json").unlink(missing_ok=True)
         zarr.create_group(LocalStore(path), zarr_format=3, path=INTEGRITY)
@@ -128,14 +131,9 @@ def _chunks(path: Path, name: str, size: int, chunk: int) -> list[Path]:
 
 def _readable(file: Path, expected: dict[str, Any]) -> bool:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        return bool(json.loads(file.read_text(encoding="utf-8")) == expected)
     except (OSError, ValueError):
         return False
-    if not isinstance(data, dict):
-        return False
-    return all(data.get(k) == v for k, v in expected.items()) and (
-        "shape" not in expected or set(data) == set(expected)
-    )
 
 
 def mend(path: Path, plan: Plan) -> Verification:

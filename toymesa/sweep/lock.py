@@ -21,17 +21,21 @@ class Lock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Lock:
-        self.path.parent.mkdir(exist_ok=True)
-        file = open(self.path, "a+", encoding="utf-8")  # open for as long as it is locked
+        store = str(self.path.parent.parent)
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+            file = open(self.path, "a+", encoding="utf-8")  # open for as long as it is locked
+        except OSError as error:
+            raise StoreError(
+                f"the store {store!r} cannot be written: {error.strerror}; open_sweep reads it as it is"
+            ) from None
         try:
             _exclusive(file)
         except OSError:
             file.seek(0)
             holder = _holder(file.read())
             file.close()
-            raise StoreError(
-                f"the store {str(self.path.parent.parent)!r} is being written by {holder}; wait for it, or stop it"
-            ) from None
+            raise StoreError(f"the store {store!r} is being written by {holder}; wait for it, or stop it") from None
         file.seek(0)
         file.truncate()
         now = datetime.now(UTC).isoformat(timespec="seconds")

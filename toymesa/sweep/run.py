@@ -84,7 +84,7 @@ def sweep(
         after every block.
     engine : None or "threads", "processes", the address of a Dask scheduler, or a ``dask.distributed.Client``; workers of
         a cluster must see the store under the same path. workers: threads or processes (default: all cores).
-    chunk : cells of a block, or its sizes by dimension. progress: True, or ``progress(done, total)`` in cells.
+    chunk : cells of a block, or its sizes by dimension (a continued store keeps its own). progress: True, or ``progress(done, total)`` in cells.
     allow_large : run sweeps over 1e9 cells, or larger than the disk or half of the memory.
 
     Returns a Dataset over the axes with the measures, ``status`` (codes of ``toymesa.Status``; numerical failures are
@@ -97,12 +97,12 @@ def sweep(
         raise ArgumentError("resume, extend, verify and durable go with store=")
     resume = resume or verify
     path = None if store is None else Path(os.path.abspath(store))
-    stored = _stored(path) if path is not None and (resume or extend) else None
+    stored = _stored(path, damaged=verify) if path is not None and (resume or extend) else None
     made = plan(
         model, over, measure=measure, t=t, until=until, params=params, start=start, events=events, design_=design,
         samples=samples, method=method, rtol=rtol, atol=atol, max_step=max_step, first_step=first_step,
         max_steps=max_steps, rng=stored["seed"] if stored is not None and rng is None else rng,
-        chunk=chunk if stored is None or chunk is not None else _chunks(stored),
+        chunk=chunk if stored is None or np.ndim(chunk) else stored["chunks"],
     )  # fmt: skip
     return run_plan(
         made, store=path, resume=resume, extend=extend, verify=verify, durable=durable, engine=engine, workers=workers,
@@ -110,24 +110,23 @@ def sweep(
     )  # fmt: skip
 
 
-def _stored(path: Path) -> dict[str, Any] | None:
+def _stored(path: Path, *, damaged: bool = False) -> dict[str, Any] | None:
+    """The spec of a store, None where there is none yet; ``damaged``: from any copy that is left, or None."""
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
-    found: dict[str, Any] = json.loads(stores.read_attributes(path)["spec"])
-    return found
-
-
-def _chunks(spec: dict[str, Any]) -> Any:
-    return spec["chunks"] if spec["design"] == "grid" else spec["chunks"][0]
+    attrs: dict[str, Any] | None
+    if damaged:
+        root, copy = stores.copies(path)
+        attrs = root or copy
+    else:
+        attrs = stores.read_attributes(path)
+    return None if attrs is None else dict(json.loads(attrs["spec"]))
 
 
 def stored_plan(path: Path) -> tuple[Any, int | None]:
     """Chunk and seed of a store, which a continued sweep keeps; nothing where there is no store yet."""
-    try:
-        found = _stored(path)
-    except StoreError:  # damaged: the plan's own
-        return None, None
-    return (None, None) if found is None else (_chunks(found), int(found["seed"]))
+    found = _stored(path, damaged=True)
+    return (None, None) if found is None else (found["chunks"], int(found["seed"]))
 
 
 @dataclass

@@ -30,6 +30,7 @@ from toymesa.sweep.lock import Lock
 from toymesa.sweep.plan import SCHEMA, Plan
 from toymesa.sweep.provenance import provenance
 
+_STALE = 3600.0  # seconds after which an unfinished new store is nobody's
 PROVENANCE = f"{INTEGRITY}/provenance.json"
 
 
@@ -46,6 +47,9 @@ def create(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreError(f"{str(path)!r} exists: choose a new path, or resume=True to continue a sweep")
     path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(f".{path.name}.*.partial"):  # of a process that was killed while it made one
+        if time.time() - old.stat().st_mtime > _STALE:
+            shutil.rmtree(old, ignore_errors=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
         build(temporary, plan, dict(attrs) | {"store_id": uuid.uuid4().hex})
@@ -260,15 +264,13 @@ def chunk_files(path: Path, blocks: Blocks, timed: Mapping[str, bool], block: in
     return [*out, path.joinpath(DIGEST, "c", *place)]
 
 
-def sweep_partials(path: Path, before: float | None = None) -> int:
-    """Delete what interrupted writes left behind, if older than ``before`` (default: now); returns how many."""
-    limit = time.time() if before is None else before
+def sweep_partials(path: Path) -> int:
+    """Delete what interrupted writes left behind; returns how many. The caller holds the lock, so none is being written."""
     count = 0
     for orphan in path.rglob("*.partial"):
         try:
-            if orphan.is_file() and orphan.stat().st_mtime <= limit:
-                orphan.unlink()
-                count += 1
+            orphan.unlink()
+            count += 1
         except FileNotFoundError:  # a worker of an earlier run finished it meanwhile
             continue
     return count
