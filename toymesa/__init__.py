@@ -59,6 +59,8 @@ _WHERE: dict[str, str] = {
     "answer": "question",
     "sweep": "sweep.run",
     "open_sweep": "sweep.run",
+    "refine": "sweep.refine",
+    "adaptive_learner": "sweep.adaptive",
     "verify_sweep": "sweep.run",
     "load_sweep": "sweep.files",
     "export_sweep": "sweep.export",
@@ -102,8 +104,10 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.solver import solve as solve
     from toymesa.status import Status as Status
     from toymesa.sweep import measures as measures
+    from toymesa.sweep.adaptive import adaptive_learner as adaptive_learner
     from toymesa.sweep.export import export_sweep as export_sweep
     from toymesa.sweep.files import load_sweep as load_sweep
+    from toymesa.sweep.refine import refine as refine
     from toymesa.sweep.run import open_sweep as open_sweep
     from toymesa.sweep.run import sweep as sweep
     from toymesa.sweep.run import verify_sweep as verify_sweep

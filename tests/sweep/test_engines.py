@@ -62,12 +62,19 @@ def cluster(wishes):
 
     here = os.path.dirname(__file__)
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([here, os.path.dirname(os.path.dirname(here)), *([before] if before else [])])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [here, os.path.dirname(os.path.dirname(here)), *([before] if before else [])]
+    )
     try:
         with (
             dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.worker.daemon": True}),
             LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=60
+                n_workers=2,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                host="127.0.0.1",
+                silence_logs=60,
             ) as local,
             Client(local) as client,
         ):

@@ -58,7 +58,9 @@ def serve(jobs, directory, **environment):
     file = directory / "jobs.json"
     file.write_text(json.dumps(jobs))
     env = {**os.environ, "PYTHONPATH": str(HERE.parent.parent), **environment}
-    done = subprocess.run([sys.executable, str(HERE / "fork_server.py"), str(file)], capture_output=True, text=True, env=env, timeout=100)
+    done = subprocess.run(
+        [sys.executable, str(HERE / "fork_server.py"), str(file)], capture_output=True, text=True, env=env, timeout=100
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -98,7 +100,15 @@ def test_interrupted_and_terminated(tmp_path):
     jobs = []
     for name in ("SIGINT", "SIGTERM"):
         store = str(tmp_path / name)
-        jobs.append({"argv": [*argv, "--store", store], "store": store, "signal": name, "after": 2, "log": str(tmp_path / f"{name}.log")})
+        jobs.append(
+            {
+                "argv": [*argv, "--store", store],
+                "store": store,
+                "signal": name,
+                "after": 2,
+                "log": str(tmp_path / f"{name}.log"),
+            }
+        )
     assert [e["status"] for e in serve(jobs, tmp_path)] == [130, 143]
     for name in ("SIGINT", "SIGTERM"):
         text = (tmp_path / f"{name}.log").read_text()
@@ -174,7 +184,10 @@ def test_a_read_only_store_is_read_and_not_written(copied, tmp_path):
         try:
             shared.chmod(0o755)
             fork_server.run(shared / "st")
-            jobs = [{"store": str(shared / "st"), "uid": 65534, "read": read, "log": f"/tmp/{shared.name}.{read}"} for read in (True, False)]
+            jobs = [
+                {"store": str(shared / "st"), "uid": 65534, "read": read, "log": f"/tmp/{shared.name}.{read}"}
+                for read in (True, False)
+            ]
             ended = [e["status"] for e in serve(jobs, tmp_path)]
             message = Path(f"/tmp/{shared.name}.False").read_text()
         finally:
@@ -200,7 +213,11 @@ def test_no_home_and_no_cache(tmp_path):
         "print(float(tm.sweep(models.LOGISTIC, {'k': [1.0]}, t=1.0, measure='x', progress=False)['x'][0]))"
     )
     env = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
-    env |= {"PYTHONPATH": f"{HERE}:{HERE.parent.parent}", "TOYMESA_CACHE_DIR": "/proc/nothing", "PYTHONWARNINGS": "ignore"}
+    env |= {
+        "PYTHONPATH": f"{HERE}:{HERE.parent.parent}",
+        "TOYMESA_CACHE_DIR": "/proc/nothing",
+        "PYTHONWARNINGS": "ignore",
+    }
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
     want = run(over={"k": [1.0]}, measure="x", t=1.0)["x"].item()
     assert float(done.stdout) == want
@@ -274,7 +291,9 @@ def test_a_truncated_file_of_every_kind(copied, fresh, number):
 def test_only_the_damaged_blocks_run_again(copied, fresh):
     flip(copied / "x/c/1/0/0", 77)
     (copied / "gap/c/2/0/0").unlink()
-    before = {f: f.stat().st_mtime_ns for n in ("x", "gap", "status") for f in (copied / n / "c").rglob("*") if f.is_file()}
+    before = {
+        f: f.stat().st_mtime_ns for n in ("x", "gap", "status") for f in (copied / n / "c").rglob("*") if f.is_file()
+    }
     made = []
     run(copied, verify=True, progress=lambda done, total: made.append(done))
     assert made == [40, 50, 60]
@@ -282,7 +301,10 @@ def test_only_the_damaged_blocks_run_again(copied, fresh):
     assert touched == {"1", "2"}
 
 
-@pytest.mark.parametrize("name", ["x/c/1/0/0", "status/c/1/0", "integrity/digest/c/1/0", "x/zarr.json", "status/zarr.json", "zarr.json", "k/c/0"])
+@pytest.mark.parametrize(
+    "name",
+    ["x/c/1/0/0", "status/c/1/0", "integrity/digest/c/1/0", "x/zarr.json", "status/zarr.json", "zarr.json", "k/c/0"],
+)
 def test_a_deleted_file_of_every_kind(copied, fresh, name):
     (copied / name).unlink()
     assert not tm.verify_sweep(copied).ok
@@ -449,7 +471,9 @@ def test_hostile_formulas_are_refused_and_never_run(text, tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "x y", "<script>", "x\n", "‮x", "status", "class", "con\0", "a" * 3 + "."])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "..", "", "x y", "<script>", "x\n", "‮x", "status", "class", "con\0", "a" * 3 + "."]
+)
 def test_hostile_names_are_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = xr.DataArray([1.0, 2.0], dims=name)

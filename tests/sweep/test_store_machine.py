@@ -22,7 +22,16 @@ K, STARTS = np.linspace(0.5, 3.0, 9), np.linspace(0.05, 0.9, 7)
 
 def run(ks, starts, store=None, **more):
     over = {"k": K[:ks], "start_x": STARTS[:starts]}
-    return tm.sweep(models.BLOW, over, measure=["x"], t=2.0, rng=1, chunk=(2, 3), store=store, **({"progress": False, "workers": 1} | more))
+    return tm.sweep(
+        models.BLOW,
+        over,
+        measure=["x"],
+        t=2.0,
+        rng=1,
+        chunk=(2, 3),
+        store=store,
+        **({"progress": False, "workers": 1} | more),
+    )
 
 
 FRESH = None

@@ -67,12 +67,20 @@ def test_formulas_functions_and_draws():
     np.testing.assert_array_equal(run["twice"], np.where(failed, np.nan, 2 * run["k"]))
     assert "k is too large for me" in json.loads(run.attrs["notes"])[0]
     assert np.unique(run["noise"]).size == 11
-    again = quick(models.LOGISTIC, {"k": np.linspace(0.5, 3.0, 11)}, measure={"x": "x"}, chunk=3, start={"x": lambda g: g.uniform(0.1, 0.2)})
+    again = quick(
+        models.LOGISTIC,
+        {"k": np.linspace(0.5, 3.0, 11)},
+        measure={"x": "x"},
+        chunk=3,
+        start={"x": lambda g: g.uniform(0.1, 0.2)},
+    )
     np.testing.assert_array_equal(again["x"], run["own"])
 
 
 def test_failures_are_recorded():
-    run = quick(models.BLOW, {"k": [0.1, 1.0, -1.0]}, measure=["x", ms.leader("x", "inverse"), ms.label({"up": "x > 0"})])
+    run = quick(
+        models.BLOW, {"k": [0.1, 1.0, -1.0]}, measure=["x", ms.leader("x", "inverse"), ms.label({"up": "x > 0"})]
+    )
     assert run["status"].values.tolist() == [tm.Status.OK, tm.Status.BLOW_UP, tm.Status.BAD_PARAM]
     assert np.isnan(run["x"].values[1:]).all()
     np.testing.assert_array_equal(run["leader"], [0, -1, -1])
@@ -85,12 +93,22 @@ def test_structure_and_optimizers():
     for depth in (1, 3):
         want = tm.solve(models.chain(depth), [2.0], params={"k": [0.5, 1.0]})["last"].isel(time=0)
         np.testing.assert_array_equal(run["last"].sel(depth=depth), want)
-    ways = {"flow": None, "heavy": lambda model: tm.with_momentum(model, sp.Rational(1, 2)), "steps": lambda model: tm.with_steps(model, 0.1)}
+    ways = {
+        "flow": None,
+        "heavy": lambda model: tm.with_momentum(model, sp.Rational(1, 2)),
+        "steps": lambda model: tm.with_steps(model, 0.1),
+    }
     run = quick(models.LOGISTIC, {"optimizer": ways, "k": [1.0, 2.0]}, t=4.0)
     assert run["optimizer"].values.tolist() == ["flow", "heavy", "steps"]
     want = tm.solve(tm.with_steps(models.LOGISTIC, 0.1), [4.0], params={"k": [1.0, 2.0]})["gap"].isel(time=0)
     np.testing.assert_array_equal(run["gap"].sel(optimizer="steps"), want)
-    names = quick(tm.models.mechanisms, {"names": [("a", "b"), ("a", "b", "c")], "diversity": [1.0, 5.0]}, measure="n_eff", until="steady", t=None)
+    names = quick(
+        tm.models.mechanisms,
+        {"names": [("a", "b"), ("a", "b", "c")], "diversity": [1.0, 5.0]},
+        measure="n_eff",
+        until="steady",
+        t=None,
+    )
     assert names["names"].values.tolist() == ["a,b", "a,b,c"]
     np.testing.assert_allclose(names["n_eff"].isel(diversity=0), [2, 3], rtol=1e-6)
 
@@ -150,7 +168,11 @@ def test_bits_do_not_depend_on_chunks_and_workers(ks, starts, chunk, workers):
 
 def test_bits_are_those_of_the_closed_form_in_any_chunk():
     joint = tm.models.mechanisms(("a", "b"))
-    over = {"lam": np.linspace(0.0, 0.5, 41), "start_c_a": xr.DataArray([0.1], dims="one"), "start_c_b": xr.DataArray([0.1], dims="one")}
+    over = {
+        "lam": np.linspace(0.0, 0.5, 41),
+        "start_c_a": xr.DataArray([0.1], dims="one"),
+        "start_c_b": xr.DataArray([0.1], dims="one"),
+    }
     fixed = {f"{kind}_{n}": v for n in "ab" for kind, v in (("rate", 1.0), ("bits", 0.0), ("fidelity", 1.0))}
     one = quick(joint, over, params=fixed, measure=["c_a", "loss"])
     assert (one["nsteps"] == 0).all()

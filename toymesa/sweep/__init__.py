@@ -6,11 +6,13 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from toymesa.sweep.adaptive import adaptive_learner
 from toymesa.sweep.export import export_sweep
 from toymesa.sweep.files import load_sweep
+from toymesa.sweep.refine import refine
 from toymesa.sweep.run import open_sweep, sweep, verify_sweep
 
-__all__ = ["export_sweep", "load_sweep", "open_sweep", "sweep", "verify_sweep"]
+__all__ = ["adaptive_learner", "export_sweep", "load_sweep", "open_sweep", "refine", "sweep", "verify_sweep"]
 
 
 class _Room(ModuleType):

@@ -19,7 +19,6 @@ from toymesa.sweep.layout import DIGEST, INTEGRITY, ArraySpec, coordinates, layo
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.store import copies, digest, layout_of, read_attributes, root_attributes, write_attributes
 
-
 _GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 
 

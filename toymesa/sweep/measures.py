@@ -200,7 +200,7 @@ class _Leader:
     def read(self, solved: Solved) -> dict[str, NDArray[Any]]:
         columns = [solved.main.evaluate(_expression(solved.model, n, self.name))[:, -1] for n in self.names]
         table = np.stack(columns, axis=1)
-        fine: NDArray[np.bool_] = np.isfinite(table).all(axis=1)
+        fine = np.asarray(np.isfinite(table).all(axis=1))
         return {self.name: np.where(fine, np.where(fine[:, None], table, 0.0).argmax(axis=1), -1).astype(np.int8)}
 
 
