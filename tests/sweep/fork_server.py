@@ -23,7 +23,15 @@ CELLS = {"k": np.linspace(0.5, 3.0, 24), "start_x": np.linspace(0.05, 0.9, 8)}
 
 def run(store, **more):
     return tm.sweep(
-        models.LOGISTIC, CELLS, measure={"x": "x", "own": models.slow}, t=2.0, store=store, rng=1, chunk=4, progress=False, **more
+        models.LOGISTIC,
+        CELLS,
+        measure={"x": "x", "own": models.slow},
+        t=2.0,
+        store=store,
+        rng=1,
+        chunk=4,
+        progress=False,
+        **more,
     )
 
 
@@ -70,12 +78,16 @@ def main():
         if "signal" in job:
             if "after" in job:  # blocks that must be done first
                 chunks = Path(job["store"], "status", "c")
-                while sum(1 for f in chunks.rglob("*") if f.is_file()) < job["after"] and time.monotonic() < before + 20:
+                while (
+                    sum(1 for f in chunks.rglob("*") if f.is_file()) < job["after"] and time.monotonic() < before + 20
+                ):
                     time.sleep(0.005)
             time.sleep(random.uniform(*job.get("delay", (0, 0))))
             os.kill(pid, getattr(signal, job["signal"]))
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - before}), flush=True)
+        print(
+            json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - before}), flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Processes and a real Dask cluster: the same bits as threads, and what is left when workers die."""
 
 import os
+import subprocess
+import sys
 
 import models
 import numpy as np
@@ -117,6 +119,19 @@ def test_cells_that_kill_every_worker_are_recorded(cluster, wishes, fresh, tmp_p
 def test_a_scheduler_that_does_not_answer():
     with pytest.raises(DomainError, match="no scheduler answers at 'tcp://127.0.0.1:1'"):
         run(engine="tcp://127.0.0.1:1")
+
+
+def test_a_script_without_a_guard_gets_one_line(tmp_path):
+    script = tmp_path / "bare.py"
+    script.write_text(
+        "import models\nimport toymesa as tm\n"
+        "tm.sweep(models.LOGISTIC, {'k': [1.0]}, t=1.0, engine='processes', workers=1, progress=False)\n"
+    )
+    here = os.path.dirname(__file__)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([here, os.path.dirname(os.path.dirname(here))])}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("a script must call sweep under if __name__ == '__main__':")
 
 
 def test_a_worker_must_see_the_store(tmp_path):

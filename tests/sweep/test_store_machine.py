@@ -133,7 +133,7 @@ class Store(RuleBasedStateMachine):
             file.write_bytes(changed)
         self.damaged = True
 
-    @rule(name=st.sampled_from(["x/c/0/orphan.partial", "zarr.json.1.partial", "status/c/x.partial"]))
+    @rule(name=st.sampled_from(["x/c/0/orphan.partial", "integrity/zarr.json.1.partial", "status/c/x.partial"]))
     def leave_a_partial(self, name):
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)
         (self.path / name).write_bytes(b"half")

@@ -98,7 +98,8 @@ def run_batch(
 
     workers = min(threads or os.cpu_count() or 1, len(blocks))
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for finished in pool.map(work, blocks):
+        # one worker is this very thread: a caller may be one of many
+        for finished in pool.map(work, blocks) if workers > 1 else map(work, blocks):
             done += finished
             if progress is not None:
                 progress(done, rows)

@@ -7,6 +7,7 @@ died: it is tried again alone, then in halves, until the cells that kill their w
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -24,6 +25,7 @@ from toymesa.sweep.tasks import Job, Report, finish, run_block, run_part
 
 Part = tuple[dict[str, NDArray[Any]], list[str]]
 _NAMES = ("threads", "processes")
+_GUARD = "worker processes cannot start: a script must call sweep under if __name__ == '__main__':"
 
 
 class Engine(Protocol):
@@ -121,11 +123,16 @@ class _Processes:
 
     def __init__(self, job: Job, workers: int) -> None:
         self.job, self.workers, self.width = job, workers, 2 * workers
+        # a worker that is just importing the user's script again would start workers of its own, and wait for ever
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise ArgumentError(_GUARD)
         self._pool = self._made()
+        try:
+            self._pool.submit(os.getpid).result()
+        except BrokenProcessPool:
+            raise ArgumentError(_GUARD) from None
 
     def _made(self) -> ProcessPoolExecutor:
-        import multiprocessing
-
         return ProcessPoolExecutor(
             self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.job,)
         )

@@ -17,7 +17,15 @@ from toymesa.status import Status
 from toymesa.sweep.blocks import Blocks
 from toymesa.sweep.layout import DIGEST, INTEGRITY, ArraySpec, coordinates, layout
 from toymesa.sweep.plan import Plan
-from toymesa.sweep.store import copies, digest, layout_of, read_attributes, root_attributes, write_attributes
+from toymesa.sweep.store import (
+    copies,
+    digest,
+    layout_of,
+    metadata_state,
+    read_attributes,
+    root_attributes,
+    write_attributes,
+)
 
 _GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 
@@ -59,7 +67,7 @@ def inspect(path: Path, progress: Callable[[int, int], None] | None = None) -> V
     if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
         damaged.append(f"{INTEGRITY}/zarr.json")
     for spec in layout_of(attrs):
-        if not _readable(path / spec.name / "zarr.json", spec.metadata()):
+        if metadata_state(path, spec) != "whole":
             damaged.append(f"{spec.name}/zarr.json")
         elif spec.role == "coordinate" and not _coordinate_fine(path, spec):
             damaged.append(f"{spec.name}/c")
@@ -99,7 +107,7 @@ def mend_metadata(path: Path, plan: Plan) -> list[str]:
         zarr.create_group(LocalStore(path), zarr_format=3, path=INTEGRITY)
     for spec in layout(plan):
         file = path / spec.name / "zarr.json"
-        if not _readable(file, spec.metadata()):
+        if metadata_state(path, spec) != "whole":
             damaged.append(f"{spec.name}/zarr.json")
             file.unlink(missing_ok=True)
             spec.create(LocalStore(path))

@@ -103,16 +103,21 @@ class Plan:
             for column, drawn in values.items():
                 out[column.label][:] = drawn
         for model, chosen in self._by_model(values, rows):
-            low, step, most = 0, 64, most_rows(model, len(self.setup.times))
+            low, most = 0, most_rows(model, len(self.setup.times))
             while low < chosen.size:
                 if stop():
                     raise Stopped
-                begun = time.monotonic()
+                step, begun = min(self._step.get(model, 64), most), time.monotonic()
                 self._batch(model, index, values, chosen[low : low + step], out, notes)
                 low += step
                 if time.monotonic() - begun < _PATIENCE / 4:  # batches grow until they take about this long
-                    step = min(4 * step, most)
+                    self._step[model] = 4 * step
         return out, notes
+
+    @cached_property
+    def _step(self) -> dict[Model, int]:
+        """Rows that are solved at once, found out while running; the bits do not depend on it."""
+        return {}
 
     def _by_model(self, values: Mapping[Column, Any], rows: int) -> Iterator[tuple[Model, NDArray[np.int64]]]:
         structural = [v for c, v in values.items() if c.target == "structure"]

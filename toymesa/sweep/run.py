@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreCorrupt, StoreError, SweepInterrupted
+from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreError, SweepInterrupted
 from toymesa.status import Status
 from toymesa.sweep import store as stores
 from toymesa.sweep.engines import drive, engine_of
@@ -200,8 +200,10 @@ def _continued(path: Path, made: Plan, extending: bool) -> dict[str, Any]:
             hint = "; the axes only have more values: pass extend=True" if longer else ""
             raise StoreError(f"the store {str(path)!r} was made with other settings: {'; '.join(lines)}{hint}")
         kept = {k: v for k, v in stores.root_attributes(made).items() if k in ("spec", "layout")}
+        stores.require_metadata(path, attrs)
         attrs = attrs | kept
         stores.extend(path, made, attrs)
+    stores.require_metadata(path, attrs)
     now = versions()
     then = json.loads(attrs["versions"])
     if now != then:
@@ -211,12 +213,7 @@ def _continued(path: Path, made: Plan, extending: bool) -> dict[str, Any]:
         if now not in history:
             attrs = attrs | {"resumed_with": json.dumps([*history, now])}
             stores.write_attributes(path, attrs)
-    try:
-        stores.grow(path, made)  # an extension that was interrupted
-    except KeyError as error:
-        raise StoreCorrupt(
-            f"the store {str(path)!r} lacks {error}: repair it with verify_sweep, or toymesa sweep --verify"
-        ) from None
+    stores.grow(path, made)  # an extension that was interrupted
     mend_coordinates(path, made)
     return attrs
 

@@ -96,7 +96,8 @@ def write_attributes(path: Path, attrs: Mapping[str, Any]) -> None:
     document = {"attributes": signed, "zarr_format": 3, "node_type": "group"}
     for target, content in ((path / PROVENANCE, signed), (path / "zarr.json", document)):
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
+        # not at the root: whoever lists the group there would stumble over what a killed process leaves
+        temporary = path / INTEGRITY / f"{target.name}.{uuid.uuid4().hex[:8]}.partial"
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True), encoding="utf-8")
         os.replace(temporary, target)
 
@@ -124,7 +125,7 @@ def read_attributes(path: Path) -> dict[str, Any]:
     attrs = _attributes_of(root)
     if attrs is None:
         raise StoreCorrupt(
-            f"{str(root)!r} is damaged or missing: repair it with verify_sweep, or toymesa sweep --verify"
+            f"{str(root)!r} is damaged or missing: repair it with verify=True, or toymesa sweep --verify"
         )
     version = attrs.get("schema_version")
     if version != SCHEMA:
@@ -150,6 +151,33 @@ def copies(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     return _attributes_of(path / "zarr.json"), _attributes_of(path / PROVENANCE)
 
 
+def metadata_state(path: Path, spec: ArraySpec) -> str:
+    """Of an array's ``zarr.json``: "whole", "smaller" (an extension was interrupted) or "damaged"."""
+    expected = spec.metadata()
+    try:
+        found = json.loads((path / spec.name / "zarr.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "damaged"
+    if found == expected:
+        return "whole"
+    try:
+        before = tuple(int(n) for n in found["shape"])
+        same = found | {"shape": expected["shape"], "attributes": expected["attributes"]} == expected
+        smaller = len(before) == len(spec.shape) and all(0 < a <= b for a, b in zip(before, spec.shape, strict=True))
+    except (KeyError, TypeError, ValueError):
+        return "damaged"
+    return "smaller" if same and smaller and before != spec.shape else "damaged"
+
+
+def require_metadata(path: Path, attrs: Mapping[str, Any]) -> None:
+    """StoreCorrupt where the metadata of an array are damaged or missing."""
+    for spec in layout_of(attrs):
+        if metadata_state(path, spec) == "damaged":
+            raise StoreCorrupt(
+                f"'{path / spec.name}/zarr.json' is damaged or missing: repair it with verify=True, or toymesa sweep --verify"
+            )
+
+
 def layout_of(attrs: Mapping[str, Any]) -> list[ArraySpec]:
     """Every array that the store must have."""
     return [ArraySpec.of(d) for d in json.loads(attrs["layout"])]
@@ -158,11 +186,7 @@ def layout_of(attrs: Mapping[str, Any]) -> list[ArraySpec]:
 def open_store(path: Path) -> xr.Dataset:
     """The results, read lazily; labels of structural axes as text."""
     attrs = read_attributes(path)
-    missing = [s.name for s in layout_of(attrs) if not (path / s.name / "zarr.json").exists()]
-    if missing:
-        raise StoreCorrupt(
-            f"the store {str(path)!r} lacks {missing[0]}/zarr.json: repair it with toymesa sweep --verify"
-        )
+    require_metadata(path, attrs)
     try:
         data = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=False, mask_and_scale=False)
     except (ValueError, KeyError) as error:
