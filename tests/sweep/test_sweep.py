@@ -95,12 +95,14 @@ def test_structure_and_optimizers():
         np.testing.assert_array_equal(run["last"].sel(depth=depth), want)
     ways = {
         "flow": None,
-        "heavy": lambda model: tm.with_momentum(model, sp.Rational(1, 2)),
-        "steps": lambda model: tm.with_steps(model, 0.1),
+        "heavy": tm.HeavyBall(sp.Rational(1, 2)),
+        "steps": lambda model: tm.with_optimizer(model, tm.Descent(0.1)),
     }
     run = quick(models.LOGISTIC, {"optimizer": ways, "k": [1.0, 2.0]}, t=4.0)
     assert run["optimizer"].values.tolist() == ["flow", "heavy", "steps"]
-    want = tm.solve(tm.with_steps(models.LOGISTIC, 0.1), [4.0], params={"k": [1.0, 2.0]})["gap"].isel(time=0)
+    want = tm.solve(tm.with_optimizer(models.LOGISTIC, tm.Descent(0.1)), [4.0], params={"k": [1.0, 2.0]})["gap"].isel(
+        time=0
+    )
     np.testing.assert_array_equal(run["gap"].sel(optimizer="steps"), want)
     names = quick(
         tm.models.mechanisms,
@@ -202,7 +204,7 @@ BAD = [
     ({"over": {"k": [1.0, 1.0]}}, DomainError, "duplicate"),
     ({"over": {"k": [1.0, float("nan")]}}, DomainError, "finite"),
     ({"over": {"k": ["a"]}}, ArgumentError, "text"),
-    ({"over": {"k": [True]}}, ArgumentError, "booleans"),
+    ({"over": {"k": [True]}}, ArgumentError, "boolean"),
     ({"over": {"k": [[1.0]]}}, DomainError, "shape"),
     ({"over": {"k": xr.DataArray([1.0], dims="status")}}, DomainError, "reserved"),
     ({"over": {"k": xr.DataArray([1.0], dims="../x")}}, Exception, "identifier"),

@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--seed", type=int, default=0)
     _fixed_points(command("fixed-points", "every fixed point, with a proof"))
     _stability(command("stability", "linear stability at a fixed point, or at all of them"))
-    _sweep(command("sweep", "measure a model in every cell of a sweep file", epilog=_SWEEP_SHAPE))
+    _sweep(command("sweep", "measure a model in every cell of a sweep file"))
     command("info", "versions and directories, for bug reports")
     return top
 
@@ -139,13 +139,6 @@ def _stability(sub: argparse.ArgumentParser) -> None:
         "--at", nargs="+", action="extend", default=[], metavar="name=value",
         help="the fixed point, to about 5 digits (default: every one that the search finds)",
     )  # fmt: skip
-
-
-_SWEEP_SHAPE = (
-    'JSON: {"cells", "done", "status": {name: cells}, "variables": {name: {"min", "max"}}, "store", "notes": [..]}; with '
-    '--verify also "damaged": {"blocks": {number: reason}, "metadata": [..]}. Exit codes: 3 where cells are not run or failed, '
-    "130 interrupted (143 terminated); what is done is in the store, and --resume goes on from there."
-)
 
 
 def _sweep(sub: argparse.ArgumentParser) -> None:

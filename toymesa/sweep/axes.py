@@ -17,11 +17,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from toymesa.arguments import Array, numbers, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.solver.inputs import numbers, real
 from toymesa.symbolic.model import check_name
 
-Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 DESIGNS = ("grid", "points", "random", "sobol", "halton")
@@ -220,11 +219,9 @@ def _points(over: Any, names: Names) -> Design:
 def _sampled(over: Any, names: Names, kind: str, samples: Any, seed: int) -> Design:
     if not isinstance(over, Mapping):
         raise ArgumentError(f"over must be a mapping from name to (low, high) for the design {kind!r}; got {over!r}")
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer):
-        raise ArgumentError(f"the design {kind!r} needs samples, a whole number; got {samples!r}")
-    most = _MOST_SOBOL if kind == "sobol" else 2**62
-    if not 1 <= samples <= most:
-        raise DomainError(f"samples must be in the range [1, {most}]; got {samples}")
+    if samples is None:
+        raise ArgumentError(f"the design {kind!r} needs samples, a whole number")
+    size = whole("samples", samples, 1, _MOST_SOBOL if kind == "sobol" else 2**62)
     columns: list[Column] = []
     for given, value in over.items():
         target, name = names.target(given)
@@ -233,14 +230,14 @@ def _sampled(over: Any, names: Names, kind: str, samples: Any, seed: int) -> Des
         column = Column(target, name, "sample", None, ranged=interval(value, name))
         _distinct(columns, column)
         columns.append(column)
-    return Design(kind, {"sample": int(samples)}, tuple(columns), seed)
+    return Design(kind, {"sample": size}, tuple(columns), seed)
 
 
 def interval(value: Any, name: str) -> tuple[float, float, str]:
     """``(low, high)`` or ``(low, high, "log")``, checked."""
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) not in (2, 3):
         raise ArgumentError(f"the range of {name!r} must be (low, high) or (low, high, 'log'); got {value!r}")
-    low, high = real(value[0], f"low end of {name!r}"), real(value[1], f"high end of {name!r}")
+    low, high = scalar(f"low end of {name!r}", value[0]), scalar(f"high end of {name!r}", value[1])
     scale = value[2] if len(value) == 3 else "linear"
     if scale not in ("linear", "log"):
         raise DomainError(f"the scale of {name!r} must be 'linear' or 'log'; got {scale!r}")
@@ -254,7 +251,7 @@ def _column(target: str, name: str, dim: str, values: Any, *, unique: bool) -> C
     label = f"start_{name}" if target == "start" else name
     if target == "structure":
         return _structural(name, dim, values, unique=unique)
-    array = numbers(values, f"axis {label!r}")
+    array = numbers(f"axis {label!r}", values)
     if array.ndim != 1:
         raise DomainError(f"axis {label!r} must be a list of numbers; got shape {array.shape}")
     if array.size == 0:

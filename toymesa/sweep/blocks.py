@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toymesa.arguments import whole
 from toymesa.errors import DomainError
 
 
@@ -65,9 +66,8 @@ def chunk_shape(shape: tuple[int, ...], chunk: Any) -> tuple[int, ...]:
             raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
         return given
     total = math.prod(shape)
-    cells = max(256, min(total // 64, 65536), min(total // 100_000, 2**22)) if chunk is None else int(chunk)
-    if cells < 1:
-        raise DomainError(f"chunk must be at least 1 cell; got {chunk}")
+    usual = max(256, min(total // 64, 65536), min(total // 100_000, 2**22))
+    cells = usual if chunk is None else whole("chunk", chunk, 1)
     out = []
     for n in reversed(shape):
         out.append(max(1, min(n, cells)))

@@ -12,6 +12,7 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 
+from toymesa.arguments import Array
 from toymesa.errors import DomainError, SolveError, ToymesaError
 from toymesa.kernels.arrays import array_function
 from toymesa.solver import exact
@@ -20,7 +21,6 @@ from toymesa.solver.solve import solve
 from toymesa.status import Status
 from toymesa.symbolic.model import TIME, ClosedForm, Model
 
-Array = NDArray[np.float64]
 Given = Mapping[str, Any]  # name -> a number, or (row,)
 
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from toymesa.arguments import whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.status import Status
 from toymesa.sweep.tasks import Job, Report, finish, run_block, run_part
@@ -51,8 +52,8 @@ class Engine(Protocol):
 
 def engine_of(given: Any, job: Job, workers: int | None) -> Engine:
     """The engine that a user means: None, "threads", "processes", a scheduler's address, or a Dask Client."""
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise DomainError(f"workers must be a positive whole number; got {workers!r}")
+    if workers is not None:
+        workers = whole("workers", workers, 1)
     if given is None or given == "threads":
         return _Threads(job, workers or cores())
     if given == "processes":

@@ -27,9 +27,9 @@ from toymesa.errors import ToymesaError, did_you_mean
 from toymesa.sweep import measures
 from toymesa.sweep.axes import DESIGNS
 from toymesa.sweep.plan import Plan, plan
-from toymesa.symbolic.files import _File as TomlFile
 from toymesa.symbolic.files import load_model
 from toymesa.symbolic.model import Model
+from toymesa.symbolic.toml_file import TomlFile
 
 _KEYS = (
     "model", "options", "over", "design", "samples", "measure", "t", "until", "params", "start", "events", "method", "rtol",
@@ -172,7 +172,7 @@ def _one_measure(file: TomlFile, name: str, value: Any) -> Any:
         )
     what = value[kinds[0]]
     if kinds[0] == "label":
-        return measures.label(file.table("label", value), name)
+        return measures.label(_labels(file, key, what), name)
     if kinds[0] == "leader":
         return measures.leader(*file.names(value, "leader"), name=name)
     text = file.text(value, kinds[0])
@@ -183,6 +183,12 @@ def _one_measure(file: TomlFile, name: str, value: Any) -> Any:
     if kinds[0] == "value":
         return measures.value(text, name, at=value.get("at"))
     return (measures.stability if kinds[0] == "stability" else measures.growth)(name, at=what)
+
+
+def _labels(file: TomlFile, key: str, what: Any) -> dict[str, Any]:
+    if not isinstance(what, dict):
+        raise file.fail(f"{key}.label", f"must be a table of label = condition; got {what!r}")
+    return what
 
 
 def _events(file: TomlFile) -> Any:

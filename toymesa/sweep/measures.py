@@ -16,10 +16,10 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from toymesa.arguments import numbers
 from toymesa.errors import ArgumentError, DomainError, ToymesaError, did_you_mean
 from toymesa.kernels.arrays import relation_function
 from toymesa.solver.events import events_of
-from toymesa.solver.inputs import numbers
 from toymesa.sweep.axes import RESERVED
 from toymesa.sweep.cells import Solved
 from toymesa.sweep.spectrum import KINDS, kinds, leading, spectrum
@@ -321,7 +321,7 @@ class _Function:
                 given = (solved.stream(row),) if self.random else ()
                 got = self.call(solved.cell(row), *given)
                 found = [got[n] for n in self.names] if isinstance(got, Mapping) else np.atleast_1d(got)
-                out[:, row] = [numbers(v, f"measure {n!r}").item() for n, v in zip(self.names, found, strict=True)]
+                out[:, row] = [numbers(f"measure {n!r}", v).item() for n, v in zip(self.names, found, strict=True)]
             except Exception as error:  # a user's code may raise anything; one cell must not cost the others
                 solved.failed(row, f"measure {self.names[0]!r}: {type(error).__name__}: {error}")
         return dict(zip(self.names, out, strict=True))

@@ -17,15 +17,17 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from toymesa.arguments import generator, numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.solver.events import events_of
-from toymesa.solver.inputs import cells, numbers, output_times, real, tolerances
-from toymesa.solver.solve import _count, _first_step, _method
+from toymesa.solver.inputs import cells
+from toymesa.solver.options import controls, output_times
 from toymesa.sweep.axes import Column, Design, Index, Names, design
 from toymesa.sweep.blocks import Blocks, chunk_shape
 from toymesa.sweep.cells import Setup, Solved, most_rows, solve_rows
 from toymesa.sweep.measures import Measure, Variable, function_fingerprint, measures
 from toymesa.symbolic.model import Model
+from toymesa.symbolic.optimizers import with_optimizer
 
 SCHEMA = 1
 _MOST_STRUCTURES = 1000
@@ -210,7 +212,7 @@ def _given_spec(value: Any) -> Any:
 
 
 def _one(value: Any, name: str) -> float:
-    drawn = numbers(value, f"the draw of {name!r}")
+    drawn = numbers(f"the draw of {name!r}", value)
     if drawn.size != 1:
         raise DomainError(f"the draw of {name!r} must be one number a cell; got shape {drawn.shape}")
     return float(drawn.item())
@@ -241,12 +243,13 @@ def plan(
         for m in models:
             events_of(m, events)
     for m in models:
-        tolerances(rtol, atol, m.state_names)
-    span = abs(times[-1])
+        _, checked = controls(
+            method=method, rtol=rtol, atol=atol, first_step=first_step, max_step=max_step, max_steps=max_steps,
+            steady=until == "steady", span=abs(times[-1]), states=m.state_names,
+        )  # fmt: skip
     setup = Setup(
-        times=times, until=until, events=events, method=_method(method), rtol=rtol, atol=atol,
-        max_step=real(max_step, "max_step", low=0.0, open_low=True, infinite=True),
-        first_step=None if first_step is None else _first_step(first_step, span), max_steps=_count(max_steps, "max_steps"),
+        times=times, until=until, events=events, method=method, rtol=checked.rtol, atol=atol, max_step=checked.max_step,
+        first_step=checked.first_step or None, max_steps=checked.max_steps,
     )  # fmt: skip
     out = Plan(
         models, which, found, setup, timed, measures(measure, models, events), fixed, begin, seed,
@@ -258,15 +261,10 @@ def plan(
 
 def root_seed(rng: Any) -> int:
     """One number that all streams come from: the seed given, a draw from the Generator given, or fresh entropy."""
-    if rng is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**63))
-    if isinstance(rng, bool) or not isinstance(rng, int | np.integer):
-        raise ArgumentError(f"rng must be a Generator or a non-negative whole number; got {rng!r}")
-    if rng < 0:
-        raise DomainError(f"rng must be a non-negative seed; got {rng}")
-    return int(rng)
+    _, seed = generator("rng", rng)
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1)) if seed is None else seed
 
 
 def structure_of(model: Any, over: Any) -> tuple[str, ...]:
@@ -314,11 +312,7 @@ def _listed(over: Any) -> dict[str, list[Any]]:
 def _make(model: Any, options: dict[str, Any]) -> Model:
     if isinstance(model, Model):
         change = options.get("optimizer")
-        if change is None:
-            return model
-        if not callable(change):
-            raise ArgumentError(f"an optimizer must be None or a function from model to model; got {change!r}")
-        made = change(model)
+        made = change(model) if callable(change) else with_optimizer(model, change)
     else:
         made = model(**options)
     if not isinstance(made, Model):
@@ -352,7 +346,7 @@ def _fixed(given: Any, what: str, allowed: list[str]) -> dict[str, Any]:
         if callable(value):
             out[name] = value
             continue
-        number = numbers(value, f"{what} {name!r}")
+        number = numbers(f"{what} {name!r}", value)
         if number.ndim:
             raise DomainError(f"{what} {name!r} must be one number; what varies goes into over")
         out[name] = float(number)

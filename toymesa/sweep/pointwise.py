@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toymesa.arguments import Array, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.status import Status
 from toymesa.sweep.axes import Design, interval
@@ -17,7 +17,6 @@ from toymesa.sweep.engines import cores
 from toymesa.sweep.plan import Plan, plan
 from toymesa.sweep.tasks import warm
 
-Array = NDArray[np.float64]
 _ROWS = 512  # points that a thread takes at once
 
 
@@ -89,4 +88,4 @@ def pointwise(model: Any, over: Any, quantity: Any, name: str, workers: int | No
             f"{name} needs one number a point; got {[v.name for v in variables]} at {len(base.setup.times)} times"
         )
     warm(base)
-    return Pointwise(base, ranges, variables[0].name, workers or cores())
+    return Pointwise(base, ranges, variables[0].name, cores() if workers is None else whole("workers", workers, 1))

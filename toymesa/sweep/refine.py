@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from toymesa.arguments import Array, scalar, whole
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.sweep.pointwise import Pointwise, pointwise
 
 Ints = NDArray[np.int64]
-Array = NDArray[np.float64]
 _MOST_AXES = 5
 
 
@@ -56,23 +56,14 @@ def refine(
     """
     if (label is None) == (margin is None):
         raise ArgumentError("refine needs either label= or margin=")
-    count, depth = _whole(cells, "cells", 1), _whole(levels, "levels", 0)
-    if not isinstance(tol, int | float) or isinstance(tol, bool) or not 1e-15 <= tol < 1:
-        raise DomainError(f"tol must be in the range [1e-15, 1); got {tol!r}")
+    count, depth = whole("cells", cells, 1, 10_000), whole("levels", levels, 0, 40)
+    width = scalar("tol", tol, 1e-15, 1.0)
     find = pointwise(model, over, label if margin is None else margin, "refine", workers, **solving)
     if len(find.ranges) > _MOST_AXES:
         raise DomainError(f"refine takes at most {_MOST_AXES} axes; got {len(find.ranges)}")
     lattice = _Lattice(find, count * 2**depth, by_sign=margin is not None)
     lower, axis = lattice.crossings(count, depth)
-    return _bisected(lattice, lower, axis, tol)
-
-
-def _whole(value: Any, name: str, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ArgumentError(f"{name} must be a whole number; got {value!r}")
-    if not low <= value <= 10_000:
-        raise DomainError(f"{name} must be in the range [{low}, 10000]; got {value}")
-    return int(value)
+    return _bisected(lattice, lower, axis, width)
 
 
 class _Lattice:

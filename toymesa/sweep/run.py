@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreError, SweepInterrupted
+from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreError, SweepInterrupted, named_arguments
 from toymesa.status import Status
 from toymesa.sweep import store as stores
 from toymesa.sweep.engines import drive, engine_of
@@ -30,6 +30,7 @@ _LOG = logging.getLogger("toymesa")
 _MOST_CELLS = 1_000_000_000
 
 
+@named_arguments
 def sweep(
     model: Any,
     over: Any,
@@ -65,7 +66,7 @@ def sweep(
     Parameters
     ----------
     model : a Model, or a function that makes one; its keywords may then be axes (number of mechanisms, depth, coupling,
-        optimizer). Over a Model the axis ``optimizer`` maps labels to functions from model to model (None: as it is).
+        optimizer). Over a Model the axis ``optimizer`` takes base optimizers, or label -> optimizer or function of the model.
     over : name -> values. A parameter, a start (``start_<name>``, or a state's or simplex coordinate's own name), or a
         structural option (a list, or label -> option). DataArrays that share a dimension vary together. A list of
         mappings or a pandas table: points along the dimension ``point``.
