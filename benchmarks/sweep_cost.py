@@ -56,9 +56,8 @@ def main() -> None:
 
     def sweep(workers):
         with tempfile.TemporaryDirectory() as place:
-            tm.sweep(
-                model, over, t=END, measure=["loss"], store=Path(place) / "store", workers=workers, progress=lambda done, total: None
-            )  # fmt: skip
+            store = Path(place) / "store"
+            tm.sweep(model, over, t=END, measure=["loss"], store=store, workers=workers, progress=lambda done, total: None)
 
     tm.sweep(model, {"decay": [0.01]}, t=END, measure=["loss"], progress=False)  # compiles
     found = []

@@ -177,7 +177,7 @@ def _connect(address: str) -> Any:
     except ImportError:
         raise ArgumentError("a scheduler needs the extra: pip install 'toymesa[distributed]'") from None
     try:
-        return Client(address, timeout=10)
+        return Client(address, timeout=5)
     except (OSError, ValueError) as error:
         raise DomainError(f"no scheduler answers at {address!r}: {' '.join(str(error).split())}") from None
 
