@@ -57,7 +57,9 @@ def main() -> None:
     def sweep(workers):
         with tempfile.TemporaryDirectory() as place:
             store = Path(place) / "store"
-            tm.sweep(model, over, t=END, measure=["loss"], store=store, workers=workers, progress=lambda done, total: None)
+            tm.sweep(
+                model, over, t=END, measure=["loss"], store=store, workers=workers, progress=lambda done, total: None
+            )
 
     tm.sweep(model, {"decay": [0.01]}, t=END, measure=["loss"], progress=False)  # compiles
     found = []
@@ -71,14 +73,13 @@ def main() -> None:
             f"kernel {k2[0]:.2f} ({k2[1]:.2f}), sweep {s2[0]:.2f} ({s2[1]:.2f})", flush=True,
         )  # fmt: skip
     table = np.array(found)
-    overhead = table[:, 1] / table[:, 0] - 1
+    overhead = np.median(table[:, 1] / table[:, 0] - 1, axis=0)
+    faster = np.median(table[:, [0, 1], 0] / table[:, [2, 3], 0], axis=0)
     print(f"cells {side * side}, {1e6 * np.median(table[:, 0, 1]) / side**2:.1f} us of kernel a cell")
     print(
-        f"overhead of the sweep: {100 * np.median(overhead[:, 1]):.1f} % of the kernel's processor time, {100 * np.median(overhead[:, 0]):.1f} % of its wall time"
+        f"overhead of the sweep: {overhead[1]:.1%} of the kernel's processor time, {overhead[0]:.1%} of its wall time"
     )
-    print(
-        f"two workers: {np.median(table[:, 1, 0] / table[:, 3, 0]):.2f}x (kernel alone {np.median(table[:, 0, 0] / table[:, 2, 0]):.2f}x)"
-    )
+    print(f"two workers: sweep {faster[1]:.2f}x, kernel alone {faster[0]:.2f}x")
 
 
 if __name__ == "__main__":

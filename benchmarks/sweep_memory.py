@@ -69,8 +69,9 @@ def main() -> None:
         axes, number = 2 * 8 * np.sqrt(total), total / block
         peak = base + per_chunk * (block - chunk) + per_block * number + axes
         print(
-            f"{total:.0e} cells: {number:.3g} blocks of {block:.3g}; memory {base / 1e6:.0f} MB + {per_chunk:.0f} B x {block - chunk:.3g}"
-            f" + {per_block:.0f} B x {number:.3g} + two axes of {axes / 2e6:.1f} MB = {peak / 1e9:.2f} GB; disk {total * disk / 1e9:.4g} GB"
+            f"{total:.0e} cells: {number:.3g} blocks of {block:.3g}; memory {base / 1e6:.0f} MB"
+            f" + {per_chunk:.0f} B x {block - chunk:.3g} + {per_block:.0f} B x {number:.3g}"
+            f" + two axes of {axes / 2e6:.1f} MB = {peak / 1e9:.2f} GB; disk {total * disk / 1e9:.4g} GB"
         )
 
 
