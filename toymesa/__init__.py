@@ -61,7 +61,7 @@ _WHERE: dict[str, str] = {
     "open_sweep": "sweep.run",
     "refine": "sweep.refine",
     "adaptive_learner": "sweep.adaptive",
-    "verify_sweep": "sweep.run",
+    "verify_sweep": "sweep.verify",
     "load_sweep": "sweep.files",
     "export_sweep": "sweep.export",
     "measures": "sweep",
@@ -110,7 +110,7 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.sweep.refine import refine as refine
     from toymesa.sweep.run import open_sweep as open_sweep
     from toymesa.sweep.run import sweep as sweep
-    from toymesa.sweep.run import verify_sweep as verify_sweep
+    from toymesa.sweep.verify import verify_sweep as verify_sweep
     from toymesa.symbolic.bilevel import bilevel as bilevel
     from toymesa.symbolic.claim_files import load_claim as load_claim
     from toymesa.symbolic.claims import Claim as Claim

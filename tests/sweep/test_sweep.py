@@ -77,6 +77,34 @@ def test_formulas_functions_and_draws():
     np.testing.assert_array_equal(again["x"], run["own"])
 
 
+def test_critical_values():
+    """x = exp(-k t) falls below 1/2 at k = ln 2/t, and BLOW blows up from k = 1/t on: the first change counts."""
+    over = {"start_x": [0.6, 0.8, 1.0, 0.4]}
+    more = {
+        "measure": [
+            ms.critical("k", (0.01, 1.9), margin="x - 1/2", tol=1e-12),
+            ms.critical("k", (0.01, 10.0, "log"), label=ms.label({"up": "x > 0.5"}), name="other", tol=1e-12),
+        ]
+    }
+    run = quick(models.DECAY, over, **more)
+    exact = np.log(2 * run["start_x"]) / 2
+    exact = exact.where((exact > 0.01) & (run["start_x"] > 0.5))
+    np.testing.assert_allclose(run["critical_k"], exact, rtol=1e-9)
+    np.testing.assert_allclose(run["other"], exact, rtol=1e-7)
+    xr.testing.assert_equal(run, quick(models.DECAY, over, chunk=1, **more))
+    for arguments, message in (
+        ({"parameter": "kk"}, "did you mean 'k'"),
+        ({"margin": None}, "either"),
+        ({"between": (2.0, 1.0)}, "low < high"),
+    ):
+        with pytest.raises(tm.ToymesaError, match=message):
+            quick(
+                models.DECAY,
+                over,
+                measure=[ms.critical(**({"parameter": "k", "between": (0.1, 1.0), "margin": "x"} | arguments))],
+            )
+
+
 def test_failures_are_recorded():
     run = quick(
         models.BLOW, {"k": [0.1, 1.0, -1.0]}, measure=["x", ms.leader("x", "inverse"), ms.label({"up": "x > 0"})]
@@ -183,7 +211,7 @@ def test_bits_are_those_of_the_closed_form_in_any_chunk():
 
 
 def test_a_plan_travels():
-    from toymesa.sweep.plan import plan
+    from toymesa.sweep.planning import plan
 
     made = plan(
         tm.models.mechanisms(("a", "b")), {"diversity": [1.0, 2.0]}, measure=["n_eff"], t=1.0, until=None, params=None, start=None,

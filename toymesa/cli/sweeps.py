@@ -33,7 +33,8 @@ def run_sweep(arguments: argparse.Namespace) -> int:
     """A sweep file from start to end."""
     from toymesa.sweep.export import export_sweep
     from toymesa.sweep.files import load_sweep
-    from toymesa.sweep.run import run_plan, stored_plan, verify_plan
+    from toymesa.sweep.run import run_plan, stored_plan
+    from toymesa.sweep.verify import verify_plan
 
     store = _store(arguments)
     going_on = arguments.resume or arguments.extend or arguments.verify
@@ -143,7 +144,7 @@ def _terminated() -> Iterator[None]:
 
 def _announced(made: Plan, store: Path | None, arguments: argparse.Namespace) -> bool:
     """Say on standard error how large and long the sweep is; False if that was all that was asked for."""
-    from toymesa.sweep.run import refuse_absurd
+    from toymesa.sweep.limits import refuse_absurd
 
     large = arguments.allow_large
     if not large:

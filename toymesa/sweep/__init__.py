@@ -10,7 +10,8 @@ from toymesa.sweep.adaptive import adaptive_learner
 from toymesa.sweep.export import export_sweep
 from toymesa.sweep.files import load_sweep
 from toymesa.sweep.refine import refine
-from toymesa.sweep.run import open_sweep, sweep, verify_sweep
+from toymesa.sweep.run import open_sweep, sweep
+from toymesa.sweep.verify import verify_sweep
 
 __all__ = ["adaptive_learner", "export_sweep", "load_sweep", "open_sweep", "refine", "sweep", "verify_sweep"]
 

@@ -26,7 +26,8 @@ import numpy as np
 from toymesa.errors import ToymesaError, did_you_mean
 from toymesa.sweep import measures
 from toymesa.sweep.axes import DESIGNS
-from toymesa.sweep.plan import Plan, plan
+from toymesa.sweep.plan import Plan
+from toymesa.sweep.planning import plan
 from toymesa.symbolic.files import load_model
 from toymesa.symbolic.model import Model
 from toymesa.symbolic.toml_file import TomlFile

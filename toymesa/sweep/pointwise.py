@@ -14,7 +14,8 @@ from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.status import Status
 from toymesa.sweep.axes import Design, interval
 from toymesa.sweep.engines import cores
-from toymesa.sweep.plan import Plan, plan
+from toymesa.sweep.plan import Plan
+from toymesa.sweep.planning import plan
 from toymesa.sweep.tasks import warm
 
 _ROWS = 512  # points that a thread takes at once

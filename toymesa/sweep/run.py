@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreError, SweepInterrupted, named_arguments
+from toymesa.errors import ArgumentError, PartialSweep, StoreError, SweepInterrupted, named_arguments
 from toymesa.status import Status
 from toymesa.sweep import store as stores
 from toymesa.sweep.engines import drive, engine_of
-from toymesa.sweep.integrity import Verification, inspect, mend, mend_coordinates
-from toymesa.sweep.plan import Plan, differences, plan
+from toymesa.sweep.integrity import Verification, mend, mend_coordinates
+from toymesa.sweep.limits import refuse_absurd
+from toymesa.sweep.plan import Plan, differences
+from toymesa.sweep.planning import plan
 from toymesa.sweep.progress import Progress, Show, shown
 from toymesa.sweep.provenance import versions
 from toymesa.sweep.tasks import Job, Report, warm
 
 _LOG = logging.getLogger("toymesa")
-_MOST_CELLS = 1_000_000_000
 
 
 @named_arguments
@@ -164,7 +164,7 @@ def run_plan(
         )
     with stores.lock(store):
         if verify:
-            _invalidate(store, made, mend(store, made))
+            invalidate(store, made, mend(store, made))
         attrs = _continued(store, made, extend)
         orphans = stores.sweep_partials(store)
         if orphans:
@@ -321,33 +321,10 @@ def dataset(made: Plan, arrays: dict[str, NDArray[Any]], notes: list[str]) -> xr
     return xr.Dataset(data, coords=coords, attrs=attrs | ({"notes": json.dumps(notes)} if notes else {}))
 
 
-# ---------------------------------------------------------------- before the start
-
-
-def refuse_absurd(made: Plan, store: Path | None) -> None:
-    """DomainError with the number and the override for a sweep that cannot be meant."""
-    size = made.cells * made.bytes_per_cell
-    override = "; pass allow_large=True (--allow-large) if you mean it"
-    if made.cells > _MOST_CELLS:
-        raise DomainError(
-            f"the sweep has {made.cells:.3g} cells ({size / 1e9:.3g} GB), more than {_MOST_CELLS:.0e}{override}"
-        )
-    if store is None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
-        if size > memory / 2:
-            raise DomainError(
-                f"the results take {size / 1e9:.3g} GB of memory, over half of {memory / 1e9:.3g} GB: give store=DIR{override}"
-            )
-        return
-    place = next(p for p in (store, *store.parents) if p.exists())
-    free = shutil.disk_usage(place).free
-    if size > free:
-        raise DomainError(
-            f"the results may take {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free in {str(place)!r}{override}"
-        )
-
-
-# ---------------------------------------------------------------- afterwards
+def invalidate(path: Path, made: Plan, found: Verification) -> None:
+    """Damaged blocks count as not run from now on."""
+    for number in found.blocks:
+        stores.chunk_files(path, made.blocks, {}, number)[0].unlink(missing_ok=True)
 
 
 def open_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
@@ -356,32 +333,3 @@ def open_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
     Raises StoreError where there is no store and StoreCorrupt where its metadata are damaged.
     """
     return stores.open_store(Path(store))
-
-
-def verify_sweep(store: str | os.PathLike[str]) -> Verification:
-    """Check every byte of a store and say what is damaged; nothing is written. ``sweep(..., verify=True)`` repairs.
-
-    Raises StoreError where there is no store and StoreCorrupt where both copies of its attributes are damaged.
-    """
-    return inspect(Path(store))
-
-
-def verify_plan(
-    made: Plan, store: Path, *, engine: Any = None, workers: int | None = None, progress: Progress = False
-) -> Verification:
-    """Check every byte of a store, mend its metadata, and run the damaged blocks again, and no others."""
-    with stores.lock(store):
-        found = mend(store, made)
-        _invalidate(store, made, found)
-    if found.blocks:
-        run_plan(
-            made, store=store, resume=True, engine=engine, workers=workers, progress=progress, allow_large=True,
-            only=sorted(found.blocks),
-        )  # fmt: skip
-    return found
-
-
-def _invalidate(path: Path, made: Plan, found: Verification) -> None:
-    """Damaged blocks count as not run from now on."""
-    for number in found.blocks:
-        stores.chunk_files(path, made.blocks, {}, number)[0].unlink(missing_ok=True)
