@@ -8,24 +8,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import sympy as sp
+import xarray as xr
 from matplotlib.figure import Figure
 
 import toymesa as tm
 
 STRONG, WEAK = 1.0, 0.5
-
-
-def chain(depth: int) -> tm.Model:
-    """Two modes of a deep linear chain: gradient flow in the metric D x^(2-2/D)."""
-    x, y = sp.symbols("x y", positive=True)
-    scale = sp.Symbol("scale", positive=True)
-    power = 2 - sp.Rational(2, depth)
-    loss = ((STRONG - x) ** 2 + (WEAK - y) ** 2) / 2
-    return tm.gradient_flow(
-        loss, [x, y], metric={x: depth * x**power, y: depth * y**power}, params={scale: 0.01}, start={x: scale, y: scale},
-        observables={"strong": x - STRONG / 2, "weak": y - WEAK / 2, "rank": x / STRONG + y / WEAK}, name="chain",
-    )  # fmt: skip
 
 
 def half_time(depth: int, strength: float, start: np.ndarray) -> np.ndarray:
@@ -36,21 +24,27 @@ def half_time(depth: int, strength: float, start: np.ndarray) -> np.ndarray:
 
 
 def main(directory: Path) -> None:
-    depths, scales = [1, 2, 3, 4, 6], np.geomspace(1e-4, 0.1, 25)
+    depths, scales = [1.0, 2.0, 3.0, 4.0, 6.0], np.geomspace(1e-4, 0.1, 25)
+    scale = xr.DataArray(scales, dims="scale")  # both modes start at it: the two starts vary together
     found = tm.sweep(
-        chain, over={"depth": depths, "scale": scales}, t=3e4, events={"strong": "strong", "weak": "weak"},
+        tm.models.depth(modes=2),
+        over={"depth": depths, "start_x_1": scale, "start_x_2": scale},
+        t=3e4,
+        events={"strong": "x_1 - target_1/2", "weak": "x_2 - target_2/2"},
         measure=[tm.measures.event_time("strong"), tm.measures.event_time("weak")],
-    )  # fmt: skip
+    )
     ratio = found["weak_time"] / found["strong_time"]
     with tm.plot.style():
         figure = Figure(figsize=(6.4, 4.4))
         ax = figure.subplots()
         for i, depth in enumerate(depths):
-            ax.plot(scales, ratio.sel(depth=depth), color=f"C{i}", label=f"D = {depth}")
+            ax.plot(scales, ratio.sel(depth=depth), color=f"C{i}", label=f"D = {depth:g}")
             if depth <= 2:
-                exact = half_time(depth, WEAK, scales) / half_time(depth, STRONG, scales)
+                exact = half_time(int(depth), WEAK, scales) / half_time(int(depth), STRONG, scales)
                 ax.plot(scales[::3], exact[::3], "o", color=f"C{i}", mfc="white")
-                print(f"D = {depth}: largest difference {float(np.abs(ratio.sel(depth=depth) / exact - 1).max()):.1e}")
+                print(
+                    f"D = {depth:g}: largest difference {float(np.abs(ratio.sel(depth=depth) / exact - 1).max()):.1e}"
+                )
         ax.set(xscale="log", xlabel="initial scale", ylabel="time of the weak mode / time of the strong one")
         ax.set_title("Depth sharpens the order of learning")
         ax.legend()
