@@ -105,6 +105,24 @@ def test_critical_values():
             )
 
 
+@pytest.mark.parametrize(
+    ("eigenvalues", "kind"),
+    [
+        ([-1, -2], "stable"), ([-1 + 1j, -1 - 1j, -3], "stable-spiral"), ([-1, -3 + 1j, -3 - 1j], "stable"), ([1, -2], "saddle"),
+        ([1, 2], "unstable"), ([1 + 1j, 1 - 1j, -2], "unstable-spiral"), ([2, 1 + 1j, 1 - 1j], "unstable"), ([1j, -1j, -1], "centre"),
+        ([0, -1], "undecided"), ([0, 1], "unstable"), ([1e-12, -1], "undecided"), ([0, 0], "undecided"),
+    ],
+)  # fmt: skip
+def test_kinds_of_fixed_points(eigenvalues, kind):
+    from toymesa.sweep.spectrum import KINDS, kinds
+
+    flow = np.array([eigenvalues], dtype=complex)
+    assert KINDS[kinds(flow, discrete=False, tiny=1e-9)[0]] == kind
+    if not np.isclose(flow, 0).all():  # the map of a short step has the same kind, by its moduli
+        short = flow / np.abs(flow).max() / 100
+        assert KINDS[kinds(np.exp(short), discrete=True, tiny=1e-9)[0]] == kind
+
+
 def test_failures_are_recorded():
     run = quick(
         models.BLOW, {"k": [0.1, 1.0, -1.0]}, measure=["x", ms.leader("x", "inverse"), ms.label({"up": "x > 0"})]

@@ -20,6 +20,9 @@ from toymesa.sweep.reading import Measure, Variable, flags, named
 from toymesa.sweep.spectrum import KINDS, kinds, leading, spectrum
 from toymesa.symbolic.model import Model
 
+# growth rates that are not told from zero, against the largest: at a point that was solved for, and at one that was given
+_SOLVED, _GIVEN = 1e-6, 1e-9
+
 
 @dataclass(frozen=True)
 class _Stability:
@@ -40,14 +43,16 @@ class _Stability:
         run = solved.steady if self.at == "steady" else solved.main
         eigenvalues = spectrum(solved.model, run.columns(-1))
         if self.kind:
-            return {self.name: kinds(eigenvalues, discrete=solved.model.discrete)}
+            tiny = _SOLVED if self.at == "steady" else _GIVEN
+            return {self.name: kinds(eigenvalues, discrete=solved.model.discrete, tiny=tiny)}
         return {self.name: leading(eigenvalues, discrete=solved.model.discrete)}
 
 
 def stability(name: str = "kind", *, at: str = "steady") -> Measure:
     """Kind of the steady state that training reaches, by the eigenvalues there (``flag_meanings`` has the names).
 
-    at: "steady", or "end": the linearization where training stops. -1 where the cell failed.
+    at: "steady", or "end": the linearization where training stops. -1 where the cell failed. By plain numbers, without a
+    certificate; fixed points side by side (a drift) come out as "undecided".
     """
     return _Stability(named(name), _place(at), True)
 

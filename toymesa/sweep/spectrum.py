@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +9,6 @@ from toymesa.kernels.arrays import array_function
 from toymesa.symbolic.model import TIME, Model
 
 KINDS = ("stable", "stable-spiral", "saddle", "unstable", "unstable-spiral", "centre", "drift", "undecided")
-_TINY = 1e-9  # an eigenvalue this small against the largest is not told from zero
 
 
 def spectrum(model: Model, columns: list[NDArray[np.float64]]) -> NDArray[np.complex128]:
@@ -36,31 +33,30 @@ def leading(eigenvalues: NDArray[np.complex128], *, discrete: bool) -> NDArray[n
     return np.asarray(rates.max(axis=1))
 
 
-def kinds(eigenvalues: NDArray[np.complex128], *, discrete: bool) -> NDArray[np.int8]:
-    """Positions in ``KINDS`` (row,), -1 where an eigenvalue is NaN."""
-    rates: NDArray[Any]
-    if discrete:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rates = np.log(np.abs(eigenvalues))
-        turning = (np.abs(eigenvalues.imag) > _TINY * np.abs(eigenvalues).max(axis=1, keepdims=True)).any(axis=1)
-    else:
-        rates = eigenvalues.real
-        turning = (np.abs(eigenvalues.imag) > _TINY * np.abs(eigenvalues).max(axis=1, keepdims=True)).any(axis=1)
-    size = np.ones((rates.shape[0], 1)) if discrete else np.abs(eigenvalues).max(axis=1, keepdims=True)
-    near = np.abs(rates) <= _TINY * size
-    up, down = ((rates > 0) & ~near), ((rates < 0) & ~near)
-    oscillating = near & (np.abs(eigenvalues.imag) > _TINY * size)
-    out = np.full(rates.shape[0], KINDS.index("undecided"), dtype=np.int8)
-    hyperbolic = ~near.any(axis=1)
-    for found, plain, spiral in (
-        (hyperbolic & down.all(axis=1), "stable", "stable-spiral"),
-        (hyperbolic & up.all(axis=1), "unstable", "unstable-spiral"),
-    ):
-        out[found & ~turning] = KINDS.index(plain)
-        out[found & turning] = KINDS.index(spiral)
-    out[up.any(axis=1) & down.any(axis=1)] = KINDS.index("saddle")
-    still = near.any(axis=1) & ~up.any(axis=1)
-    out[still & oscillating.any(axis=1) & (near == oscillating).all(axis=1)] = KINDS.index("centre")
-    out[still & down.any(axis=1) & ~oscillating.any(axis=1)] = KINDS.index("drift")
-    out[~np.isfinite(eigenvalues).all(axis=1)] = -1
+def kinds(eigenvalues: NDArray[np.complex128], *, discrete: bool, tiny: float) -> NDArray[np.int8]:
+    """Positions in ``KINDS`` (row,), -1 where an eigenvalue is NaN. tiny: a growth rate this small against the largest
+    eigenvalue (of a map: against 1) is not told from zero.
+
+    With a growing eigenvalue: an unstable spiral if the fastest ones are a pair, else a saddle if others decay, else
+    unstable. With none growing but one that is not told from zero: a centre if all such are pairs, else undecided (whether
+    it is a drift along a line of fixed points cannot be seen from eigenvalues). Else stable, a spiral if the slowest ones
+    are a pair.
+    """
+    out = np.full(eigenvalues.shape[0], -1, dtype=np.int8)
+    fine = np.isfinite(eigenvalues).all(axis=1)
+    values = eigenvalues[fine]
+    rates = np.abs(values) - 1.0 if discrete else values.real
+    size = np.maximum(np.abs(values).max(axis=1, keepdims=True, initial=0.0), 1.0 if discrete else 1e-300)
+    paired = np.abs(values.imag) > 1e-9 * size
+    open_ = np.abs(rates) <= tiny * size
+    up, down = (rates > 0) & ~open_, (rates < 0) & ~open_
+    leads = np.take_along_axis(paired, rates.argmax(axis=1)[:, None], axis=1)[:, 0]
+    growing, unclear = up.any(axis=1), open_.any(axis=1)
+    centre = (paired | ~open_).all(axis=1)
+    found = np.select(
+        [growing & leads, growing & down.any(axis=1), growing, unclear & centre, unclear, leads],
+        [KINDS.index(k) for k in ("unstable-spiral", "saddle", "unstable", "centre", "undecided", "stable-spiral")],
+        KINDS.index("stable"),
+    )
+    out[fine] = found
     return out
