@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import models
 import numpy as np
+import sweep_models as models
 
 import toymesa as tm
 

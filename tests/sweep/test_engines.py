@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-import models
 import numpy as np
 import pytest
+import sweep_models as models
 import xarray as xr
 
 import toymesa as tm
@@ -124,7 +124,7 @@ def test_a_scheduler_that_does_not_answer():
 def test_a_script_without_a_guard_gets_one_line(tmp_path):
     script = tmp_path / "bare.py"
     script.write_text(
-        "import models\nimport toymesa as tm\n"
+        "import sweep_models as models\nimport toymesa as tm\n"
         "tm.sweep(models.LOGISTIC, {'k': [1.0]}, t=1.0, engine='processes', workers=1, progress=False)\n"
     )
     here = os.path.dirname(__file__)

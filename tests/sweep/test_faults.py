@@ -12,10 +12,10 @@ import threading
 from pathlib import Path
 
 import fork_server
-import models
 import numpy as np
 import psutil
 import pytest
+import sweep_models as models
 import xarray as xr
 
 import toymesa as tm
@@ -209,7 +209,7 @@ def test_a_read_only_store_is_read_and_not_written(copied, tmp_path):
 def test_no_home_and_no_cache(tmp_path):
     """Without a home and with a cache that cannot be used, code is compiled into a private directory, with one warning."""
     code = (
-        "import logging, sys; logging.basicConfig(); import toymesa as tm, models\n"
+        "import logging, sys; logging.basicConfig(); import toymesa as tm, sweep_models as models\n"
         "print(float(tm.sweep(models.LOGISTIC, {'k': [1.0]}, t=1.0, measure='x', progress=False)['x'][0]))"
     )
     env = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
@@ -439,7 +439,7 @@ def test_a_clock_that_goes_backward(tmp_path, monkeypatch, fresh):
 
 def test_a_corrupted_code_cache_is_compiled_again(tmp_path):
     code = (
-        "import logging, sys; logging.basicConfig(); import toymesa as tm, models\n"
+        "import logging, sys; logging.basicConfig(); import toymesa as tm, sweep_models as models\n"
         "print(float(tm.sweep(models.LOGISTIC, {'k': [1.0]}, t=1.0, measure='x', progress=False)['x'][0]))"
     )
     env = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parent.parent}", "TOYMESA_CACHE_DIR": str(tmp_path / "cache")}

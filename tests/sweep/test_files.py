@@ -2,10 +2,10 @@
 
 import json
 
-import models
 import numpy as np
 import pandas as pd
 import pytest
+import sweep_models as models
 import xarray as xr
 
 import toymesa as tm

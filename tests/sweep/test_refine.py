@@ -2,9 +2,9 @@
 
 import math
 
-import models
 import numpy as np
 import pytest
+import sweep_models as models
 import sympy as sp
 
 import toymesa as tm

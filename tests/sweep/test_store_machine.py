@@ -4,9 +4,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import models
 import numpy as np
 import pytest
+import sweep_models as models
 import xarray as xr
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st

@@ -3,9 +3,9 @@
 import json
 import pickle
 
-import models
 import numpy as np
 import pytest
+import sweep_models as models
 import sympy as sp
 import xarray as xr
 from hypothesis import given, settings
