@@ -1,7 +1,7 @@
 """When do two optimizers with two objectives chase each other?
 
-L = a theta^2/2 + b theta phi, O = D phi^2/2 - c theta phi: the inner optimizer follows theta with strength c ("misalignment"
-here is how far c is from what the base objective needs), at a rate 1/eps. Kind of the fixed point over eps x c, for an inner
+L = a theta^2/2 + b theta phi, O = D phi^2/2 + C theta phi: the inner optimizer follows theta with strength -C ("misalignment"
+here is how far that is from what the base objective needs), at a rate 1/eps. Kind of the fixed point over eps x c, for an inner
 optimizer that the base optimizer does not see through (joint) and for one that it does (equilibrium). Lines: exact.
 """
 
@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import sympy as sp
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -23,34 +22,30 @@ COLORS = {
 }  # fmt: skip
 
 
-def two_objectives(coupling: str) -> tm.Model:
-    """The linear pair of objectives in one of the couplings."""
-    theta, phi = sp.symbols("theta phi", real=True)
-    c, eps = sp.symbols("c eps", positive=True)
-    more = {"rate": eps} if coupling == "joint" else {}
-    params = {"c": 1.0} | ({"eps": 1.0} if coupling == "joint" else {})
-    return tm.bilevel(
-        A * theta**2 / 2 + B * theta * phi, D * phi**2 / 2 - c * theta * phi, outer=[theta], inner=[phi], coupling=coupling,
-        params=params, start={}, name=f"two_objectives_{coupling}", **more,
-    )  # fmt: skip
-
-
 def main(directory: Path) -> None:
-    eps, c = np.geomspace(0.05, 20.0, 120), np.linspace(0.01, 2.0, 120)
+    eps, response = np.geomspace(0.05, 20.0, 120), np.linspace(0.01, 2.0, 120)
     kind = tm.measures.stability(at="end")
-    joint = tm.sweep(two_objectives("joint"), over={"c": c, "eps": eps}, measure=[kind], t=0.0)["kind"]
-    seen = tm.sweep(two_objectives("equilibrium"), over={"c": c}, measure=[kind], t=0.0)["kind"]
+    fixed = {"a": A, "b": B, "D": D, "e": 0.0}
+    origin = {"measure": [kind], "t": 0.0, "start": {"theta": 0.0}}
+    joint = tm.sweep(tm.models.linear_joint("joint"), over={"C": -response, "eps": eps}, params=fixed, **origin)["kind"]
+    seen = tm.sweep(tm.models.linear_joint("equilibrium"), over={"C": -response}, params=fixed, **origin)["kind"]
     names = joint.attrs["flag_meanings"].split()[1:]
     with tm.plot.style():
         figure = Figure(figsize=(9.6, 4.4))
         left, right = figure.subplots(1, 2, width_ratios=(4, 1), sharey=True)
         colors = ListedColormap([COLORS[n] for n in names])
-        left.pcolormesh(eps, c, joint, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, alpha=0.7)
+        left.pcolormesh(eps, response, joint, cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, alpha=0.7)
         right.pcolormesh(
-            [0, 1], c, np.tile(seen.values[:, None], (1, 2)), cmap=colors, vmin=-0.5, vmax=len(names) - 0.5, alpha=0.7
+            [0, 1],
+            response,
+            np.tile(seen.values[:, None], (1, 2)),
+            cmap=colors,
+            vmin=-0.5,
+            vmax=len(names) - 0.5,
+            alpha=0.7,
         )
         left.axhline(-A * D / B, color="black", lw=1.2)
-        left.plot([-D / A, -D / A], [-A * D / B, c[-1]], color="black", ls="--", lw=1.2)
+        left.plot([-D / A, -D / A], [-A * D / B, response[-1]], color="black", ls="--", lw=1.2)
         left.annotate("exact: Hopf at eps = -D/a", (-D / A, 1.6), xytext=(6, 0), textcoords="offset points")
         right.axhline(-A * D / (2 * B), color="black", lw=1.2)
         left.set(

@@ -114,13 +114,27 @@ def test_critical_values():
     ],
 )  # fmt: skip
 def test_kinds_of_fixed_points(eigenvalues, kind):
-    from toymesa.sweep.spectrum import KINDS, kinds
+    from toymesa.analyse import KINDS
+    from toymesa.sweep.spectrum import kinds
 
     flow = np.array([eigenvalues], dtype=complex)
     assert KINDS[kinds(flow, discrete=False, tiny=1e-9)[0]] == kind
     if not np.isclose(flow, 0).all():  # the map of a short step has the same kind, by its moduli
         short = flow / np.abs(flow).max() / 100
         assert KINDS[kinds(np.exp(short), discrete=True, tiny=1e-9)[0]] == kind
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.booleans())
+def test_kinds_are_those_of_the_stability_laboratory(seed, size, discrete):
+    from toymesa.analyse.spectrum import KINDS, kind, signs
+    from toymesa.sweep.spectrum import kinds
+
+    matrix = np.random.default_rng(seed).normal(size=(size, size))
+    values = np.linalg.eigvals(matrix)[None, :].astype(complex)
+    assert KINDS[kinds(values, discrete=discrete, tiny=1e-9)[0]] == kind(
+        signs(matrix, discrete=discrete), discrete=discrete
+    )
 
 
 def test_failures_are_recorded():

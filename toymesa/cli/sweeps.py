@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toymesa.cli import OK, PARTIAL, show
-from toymesa.cli.commands import emit
+from toymesa.cli.arguments import emit
 from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreError, SweepInterrupted
 from toymesa.status import Status
 

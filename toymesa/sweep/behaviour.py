@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toymesa.analyse import KINDS
 from toymesa.arguments import Array, scalar, whole
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.status import Status
@@ -17,7 +18,7 @@ from toymesa.sweep.axes import interval
 from toymesa.sweep.cells import Solved, solve_rows
 from toymesa.sweep.quantities import value
 from toymesa.sweep.reading import Measure, Variable, flags, named
-from toymesa.sweep.spectrum import KINDS, kinds, leading, spectrum
+from toymesa.sweep.spectrum import kinds, leading, spectrum
 from toymesa.symbolic.model import Model
 
 # growth rates that are not told from zero, against the largest: at a point that was solved for, and at one that was given

@@ -1,14 +1,16 @@
-"""Eigenvalues of the linearization at many points at once, and what they say about stability."""
+"""Eigenvalues of the linearization at many points at once, and what they say about stability.
+
+The rules are those of :func:`toymesa.analyse.stability`, in plain numbers and for whole arrays: no certificate, no search.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toymesa.analyse import KINDS
 from toymesa.kernels.arrays import array_function
 from toymesa.symbolic.model import TIME, Model
-
-KINDS = ("stable", "stable-spiral", "saddle", "unstable", "unstable-spiral", "centre", "drift", "undecided")
 
 
 def spectrum(model: Model, columns: list[NDArray[np.float64]]) -> NDArray[np.complex128]:
