@@ -59,12 +59,24 @@ _WHERE: dict[str, str] = {
     "follow": "analyse",
     "coexistence": "analyse",
     "answer": "question",
+    "sweep": "sweep.run",
+    "open_sweep": "sweep.run",
+    "refine": "sweep.refine",
+    "adaptive_learner": "sweep.adaptive",
+    "verify_sweep": "sweep.verify",
+    "load_sweep": "sweep.files",
+    "export_sweep": "sweep.export",
+    "measures": "sweep",
     "Status": "status",
     "ArgumentError": "errors",
     "DomainError": "errors",
     "ExpressionError": "errors",
     "ModelError": "errors",
     "SolveError": "errors",
+    "StoreError": "errors",
+    "StoreCorrupt": "errors",
+    "PartialSweep": "errors",
+    "SweepInterrupted": "errors",
     "ToymesaError": "errors",
     "ToymesaWarning": "errors",
 }
@@ -83,7 +95,11 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.errors import DomainError as DomainError
     from toymesa.errors import ExpressionError as ExpressionError
     from toymesa.errors import ModelError as ModelError
+    from toymesa.errors import PartialSweep as PartialSweep
     from toymesa.errors import SolveError as SolveError
+    from toymesa.errors import StoreCorrupt as StoreCorrupt
+    from toymesa.errors import StoreError as StoreError
+    from toymesa.errors import SweepInterrupted as SweepInterrupted
     from toymesa.errors import ToymesaError as ToymesaError
     from toymesa.errors import ToymesaWarning as ToymesaWarning
     from toymesa.question import answer as answer
@@ -91,6 +107,14 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.solver import simulate as simulate
     from toymesa.solver import solve as solve
     from toymesa.status import Status as Status
+    from toymesa.sweep import measures as measures
+    from toymesa.sweep.adaptive import adaptive_learner as adaptive_learner
+    from toymesa.sweep.export import export_sweep as export_sweep
+    from toymesa.sweep.files import load_sweep as load_sweep
+    from toymesa.sweep.refine import refine as refine
+    from toymesa.sweep.run import open_sweep as open_sweep
+    from toymesa.sweep.run import sweep as sweep
+    from toymesa.sweep.verify import verify_sweep as verify_sweep
     from toymesa.symbolic.bilevel import bilevel as bilevel
     from toymesa.symbolic.claim_files import load_claim as load_claim
     from toymesa.symbolic.claims import Claim as Claim

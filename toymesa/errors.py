@@ -51,6 +51,33 @@ class SolveError(ToymesaError, RuntimeError):
         self.dataset = dataset
 
 
+class StoreError(ToymesaError, RuntimeError):
+    """A store of results that cannot be used as asked: it exists, is busy, was made with other settings, is no store."""
+
+
+class StoreCorrupt(StoreError):
+    """A store with a file that is damaged or missing; the message names it and the repair command."""
+
+
+class PartialSweep(ToymesaError, RuntimeError):
+    """A sweep that had to stop before its end (full disk, lost cluster); what is done is kept.
+
+    done, total: cells. dataset: what was computed, where there is no store; else None.
+    """
+
+    def __init__(self, message: str, *, done: int, total: int, dataset: object = None) -> None:
+        super().__init__(message)
+        self.done, self.total, self.dataset = done, total, dataset
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a sweep; attributes as of :class:`PartialSweep`."""
+
+    def __init__(self, message: str, *, done: int, total: int, dataset: object = None) -> None:
+        super().__init__(message)
+        self.done, self.total, self.dataset = done, total, dataset
+
+
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """``"; did you mean 'rtol'?"`` for the nearest allowed name, and the list of allowed ones.
 

@@ -19,6 +19,8 @@ class Status(IntEnum):
     INNER_NOT_MINIMUM = 8
     SINGULAR = 9
     OVERFLOW = 10
+    WORKER_LOST = 11
+    MEASURE_FAILED = 12
 
     @property
     def label(self) -> str:
@@ -43,4 +45,6 @@ _ADVICE: dict[Status, str] = {
     Status.INNER_NOT_MINIMUM: "the inner optimum is not a minimum of the mesa-objective there: choose other parameters or start",
     Status.SINGULAR: "an algebraic state has no regular solution: the inner optimum is degenerate or absent there",
     Status.OVERFLOW: "a value left the range of floating-point numbers, or a formula its domain: rescale or restrict the inputs",
+    Status.WORKER_LOST: "every process that tried this cell died: run the cell alone to see why, and give workers more memory",
+    Status.MEASURE_FAILED: "a measure of yours raised an exception there: the sweep's notes have the first message",
 }

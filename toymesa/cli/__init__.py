@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 
 from toymesa import __version__
 from toymesa.cli.shapes import SHAPES
-from toymesa.errors import ToymesaError, ToymesaWarning, did_you_mean
+from toymesa.errors import PartialSweep, ToymesaError, ToymesaWarning, did_you_mean
 
-OK, FAILED, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
+OK, FAILED, USAGE, PARTIAL, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--seed", type=int, default=0)
     _fixed_points(command("fixed-points", "every fixed point, with a proof"))
     _stability(command("stability", "linear stability at a fixed point, or at all of them"))
+    _sweep(command("sweep", "measure a model in every cell of a sweep file"))
     command("info", "versions and directories, for bug reports")
     return top
 
@@ -158,10 +159,25 @@ def _follow(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--plot", metavar="FILE", help="draw the diagram into a PNG, SVG or PDF file")
 
 
+def _sweep(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", metavar="SWEEP.toml")
+    sub.add_argument("--store", metavar="DIR", help="directory for the results; needed to resume")
+    sub.add_argument("--resume", action="store_true", help="go on with an interrupted sweep of the same settings")
+    sub.add_argument("--extend", action="store_true", help="the same, where axes have more values at their end")
+    sub.add_argument("--verify", action="store_true", help="check every byte of the store and run damaged blocks again")
+    sub.add_argument("--scheduler", metavar="URL", help="a Dask scheduler, tcp://host:port")
+    sub.add_argument("--engine", choices=["threads", "processes"], default="threads")
+    sub.add_argument("--workers", type=int, metavar="N", help="threads or processes (default: all cores)")
+    sub.add_argument("--durable", action="store_true", help="wait for the disk after every block")
+    sub.add_argument("--export", metavar="FILE", help="write the results as .nc, .csv or .parquet")
+    sub.add_argument("--estimate", action="store_true", help="say how large and how long it is, and stop")
+    sub.add_argument("--allow-large", action="store_true", help="run what is refused as absurd")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = parser().parse_args(argv)
-    from toymesa.cli import commands  # after parsing, so that --help stays immediate
+    from toymesa.cli import commands, sweeps  # after parsing, so that --help stays immediate
 
     def warn(message: Warning | str, *_: Any, **__: Any) -> None:
         print(f"toymesa {arguments.command}: warning: {message}", file=sys.stderr)
@@ -170,13 +186,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", category=ToymesaWarning)
             warnings.showwarning = warn
-            return int(getattr(commands, f"run_{arguments.command.replace('-', '_')}")(arguments))
-    except KeyboardInterrupt:
-        print("toymesa: interrupted", file=sys.stderr)
-        return INTERRUPTED
+            room = sweeps if arguments.command == "sweep" else commands
+            return int(getattr(room, f"run_{arguments.command.replace('-', '_')}")(arguments))
+    except KeyboardInterrupt as stopped:
+        print(f"toymesa: {stopped or 'interrupted'}", file=sys.stderr)
+        return TERMINATED if getattr(stopped, "terminated", False) else INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return OK
     except (ToymesaError, OSError) as error:
         print(f"toymesa {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return USAGE
+        return PARTIAL if isinstance(error, PartialSweep) else USAGE

@@ -164,7 +164,10 @@ def run_info(arguments: argparse.Namespace) -> int:
         except PackageNotFoundError:
             return "not installed"
 
-    packages = ("numpy", "scipy", "sympy", "numba", "llvmlite", "matplotlib", "xarray", "python-flint", "hypothesis")
+    packages = (
+        "numpy", "scipy", "sympy", "numba", "llvmlite", "matplotlib", "xarray", "zarr", "distributed", "python-flint",
+        "hypothesis",
+    )  # fmt: skip
     data = {
         "toymesa": __version__,
         "python": platform.python_version(),

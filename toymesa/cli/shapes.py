@@ -44,6 +44,11 @@ SHAPES: dict[str, str] = {
         'JSON: {"constants": {"E", "A", "B", "alpha", "beta"}, "intervals": {constant: [low, high]} (empty without '
         '--bootstrap), "objective", "n_runs"}; L(N, D) = E + A/N^alpha + B/D^beta in nats'
     ),
+    "sweep": (
+        'JSON: {"cells", "done", "status": {name: cells}, "variables": {name: {"min", "max"}}, "store", "notes": [..]}; with '
+        '--verify also "damaged": {"blocks": {number: reason}, "metadata": [..]}. Exit codes: 3 where cells are not run or '
+        "failed, 130 interrupted, 143 terminated; what is done is in the store, and --resume goes on from there"
+    ),
     "info": 'JSON: {"toymesa", "python", "system", package: version or "not installed", .., "cache": directory}',
     "fixed-points": (
         'JSON: {"points": [{"state": {name: x}, "enclosure": {name: [lo, hi]}, "eigenvalues": [[re, im], ..], "kind": "..", '

@@ -12,24 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.kernels.explicit import FIELD, POWERS
+from toymesa.kernels.explicit import POWERS
 from toymesa.kernels.generate import CompiledModel
-from toymesa.kernels.integrate import (
-    DOP853,
-    NONFINITE,
-    NOT_STEADY,
-    OK,
-    OVERFLOW,
-    REPORT,
-    RODAS5P,
-    TSIT5,
-    finite,
-    integrate,
-)
+from toymesa.kernels.integrate import DOP853, REPORT, RODAS5P, TSIT5, integrate
+from toymesa.kernels.rows import integrate_rows, iterate_rows, observe_rows
 
 Array = NDArray[np.float64]
 METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
@@ -98,60 +87,59 @@ def run_batch(
     states = np.full((rows, count, compiled.n), np.nan)
     status = np.zeros(rows, dtype=np.int64)
     report = np.zeros((rows, REPORT + compiled.n))
-    run = _map_row if compiled.model.discrete else _flow_row
-    field = compiled.field  # compiled here once, not by every thread
-    blocks = [range(i, min(i + _BLOCK, rows)) for i in range(0, rows, _BLOCK)]
+    run = _map_rows if compiled.model.discrete else _flow_rows
+    compiled.field  # noqa: B018  # compiled here once, not by every thread
+    blocks = [slice(i, min(i + _BLOCK, rows)) for i in range(0, rows, _BLOCK)]
     done = 0
 
-    def work(block: range) -> int:
-        for i in block:
-            status[i], _ = run(compiled, field, t0, times, starts[i], params[i], controls, states[i], report[i])
-        return len(block)
+    def work(b: slice) -> int:
+        run(compiled, t0, times, starts[b], params[b], controls, states[b], report[b], status[b])
+        return b.stop - b.start
 
     workers = min(threads or os.cpu_count() or 1, len(blocks))
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for finished in pool.map(work, blocks):
+        # one worker is this very thread: a caller may be one of many
+        for finished in pool.map(work, blocks) if workers > 1 else map(work, blocks):
             done += finished
             if progress is not None:
                 progress(done, rows)
     return Batch(states, status, report)
 
 
-def _flow_row(
+def _flow_rows(
     compiled: CompiledModel,
-    field: Any,
     t0: float,
     times: Array,
-    start: Array,
-    p: Array,
+    starts: Array,
+    params: Array,
     c: Controls,
     out: Array,
     report: Array,
-    capacity: int = 0,
-) -> tuple[int, Record]:
-    """Integrate one trajectory into ``out`` and ``report``, recording its first ``capacity`` steps."""
-    n = compiled.n
-    steps = Record(np.zeros((capacity, 2)), np.zeros((capacity, POWERS, n)))
-    algebraic = np.asarray(compiled.algebraic, dtype=np.int64)
-    status = integrate(
-        field, METHODS[c.method], t0, times, start, p, c.rtol, c.absolute(n), c.first_step, c.max_step, c.max_steps, c.fixed,
-        c.steady, algebraic, out, report, steps.segments, steps.coefficients,
+    status: NDArray[np.int64],
+) -> None:
+    integrate_rows(
+        compiled.field, METHODS[c.method], t0, times, starts, params, c.rtol, c.absolute(compiled.n), c.first_step,
+        c.max_step, c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, status,
     )  # fmt: skip
-    return int(status), steps
 
 
 def record(
     compiled: CompiledModel, times: Array, start: Array, params: Array, controls: Controls, *, t0: float = 0.0
 ) -> tuple[Array, int, Array, Record]:
     """One trajectory with every accepted step: states at ``times``, status, report, and the steps."""
-    capacity = 256
+    c, capacity = controls, 256
     while True:
         out = np.full((1 if controls.steady else times.size, compiled.n), np.nan)
         report = np.zeros(REPORT + compiled.n)
-        status, steps = _flow_row(compiled, compiled.field, t0, times, start, params, controls, out, report, capacity)
+        steps = Record(np.zeros((capacity, 2)), np.zeros((capacity, POWERS, compiled.n)))
+        status = integrate(
+            compiled.field, METHODS[c.method], t0, times, start, params, c.rtol, c.absolute(compiled.n), c.first_step,
+            c.max_step, c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report,
+            steps.segments, steps.coefficients,
+        )  # fmt: skip
         accepted = int(report[2:5].sum())
         if accepted <= capacity:
-            return out, status, report, Record(steps.segments[:accepted], steps.coefficients[:accepted])
+            return out, int(status), report, Record(steps.segments[:accepted], steps.coefficients[:accepted])
         capacity = accepted  # deterministic: the second run makes the same steps
 
 
@@ -173,76 +161,18 @@ def evaluate(coefficients: Array, theta: Array) -> Array:
     return value
 
 
-@nb.njit(
-    nb.int64(
-        FIELD,
-        nb.float64[::1],
-        nb.float64[::1],
-        nb.float64[::1],
-        nb.float64,
-        nb.float64[::1],
-        nb.boolean,
-        nb.float64[:, ::1],
-        nb.float64[::1],
-    ),
-    error_model="numpy",
-    nogil=True,
-    cache=True,
-)
-def iterate(field, times, start, p, rtol, atol, steady, out, report):
-    """Iterate a map; output times are whole numbers of steps. Steady: a step that changes less than the tolerance."""
-    out[:, :] = math.nan
-    x, new = start.copy(), np.empty(start.size)
-    reached, step, last = 0, 0, times[times.size - 1]
-    report[REPORT:] = x
-    if not finite(x):
-        return NONFINITE
-    while True:
-        report[0] = step
-        report[REPORT:] = x
-        while not steady and reached < times.size and times[reached] == step:
-            out[reached, :] = x
-            reached += 1
-        if step >= last:
-            return NOT_STEADY if steady else OK
-        field(0, float(step), x, p, new)
-        step += 1
-        report[2] = step
-        if not finite(new):
-            return OVERFLOW
-        still = True
-        for i in range(x.size):
-            # as for flows: moving on like this for as long again would change nothing that matters
-            still = still and abs(new[i] - x[i]) * step < atol[i] + rtol * abs(x[i])
-        x[:] = new
-        if steady and still:
-            out[0, :] = x
-            return OK
-
-
-def _map_row(
+def _map_rows(
     compiled: CompiledModel,
-    field: Any,
     t0: float,
     times: Array,
-    start: Array,
-    p: Array,
+    starts: Array,
+    params: Array,
     c: Controls,
     out: Array,
     report: Array,
-) -> tuple[int, None]:
-    return int(iterate(field, times, start, p, c.rtol, c.absolute(compiled.n), c.steady, out, report)), None
-
-
-@nb.njit(
-    nb.void(FIELD, nb.float64[::1], nb.float64[:, ::1], nb.float64[::1], nb.float64[:, ::1]),
-    error_model="numpy",
-    nogil=True,
-    cache=True,
-)
-def _observe_row(observe, times, states, p, out):
-    for j in range(times.size):
-        observe(0, times[j], states[j], p, out[j])
+    status: NDArray[np.int64],
+) -> None:
+    iterate_rows(compiled.field, times, starts, params, c.rtol, c.absolute(compiled.n), c.steady, out, report, status)
 
 
 def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: Array) -> Array:
@@ -254,7 +184,6 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
     out = np.empty((rows, count, len(compiled.observe_names)))
     when = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64, order="C")
     if out.shape[2]:
-        for i in range(rows):
-            _observe_row(compiled.observe, when[i], np.ascontiguousarray(states[i]), params[i], out[i])
+        observe_rows(compiled.observe, when, np.ascontiguousarray(states), np.ascontiguousarray(params), out)
     out[~np.isfinite(states).all(axis=2)] = np.nan
     return out

@@ -59,6 +59,16 @@ def choose(model: Model, cells: Cells, times: Array, *, steady: bool) -> Exact:
     return Exact(None, "; ".join(reasons))
 
 
+def holds(model: Model, form: ClosedForm | InternalTimeForm, cells: Cells) -> NDArray[np.bool_]:
+    """For which cells every condition of a closed form is met, (row,)."""
+    out = ~cells.bad
+    if form.conditions:
+        names = [*model.params, *(at_start(s) for s in model.states)]
+        for held in relation_function(names, form.conditions)(*cells.params.T, *cells.starts.T):
+            out &= held
+    return out
+
+
 def require(model: Model, exact: Exact) -> ClosedForm | InternalTimeForm:
     """The chosen form; DomainError with the reason where there is none."""
     if exact.form is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -138,6 +138,14 @@ class Model:
             put(self, "noise", sp.ImmutableMatrix(self.noise))
         validate(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy in another process is made from: the fields, without what was compiled or computed from them."""
+        return {f.name: _portable(getattr(self, f.name)) for f in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, frozen(value) if isinstance(value, dict) else value)
+
     # ---------------------------------------------------------------- what it is made of
 
     @property
@@ -258,3 +266,7 @@ class Model:
         kind = "map" if self.discrete else "flow"
         params = ", ".join(f"{n}={v:g}" for n, v in self.defaults().items())
         return f"<Model {self.name}: {kind} of {', '.join(self.state_names)}; {params or 'no parameters'}>"
+
+
+def _portable(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,141 @@
+"""Processes and a real Dask cluster: the same bits as threads, and what is left when workers die."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sweep_models as models
+import xarray as xr
+
+import toymesa as tm
+from toymesa.errors import DomainError, StoreError
+
+OVER = {"k": np.linspace(0.5, 3.0, 6), "start_x": np.linspace(0.05, 0.9, 4)}
+
+
+def run(store=None, over=None, **more):
+    given = {"measure": {"x": "x", "own": models.deadly}, "t": 2.0, "rng": 1, "chunk": 4, "progress": False} | more
+    return tm.sweep(models.LOGISTIC, OVER if over is None else over, store=store, **given)
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    return run()
+
+
+def check_poison(data, fresh):
+    """The cells that kill every worker say so; all others have their bits."""
+    poison = np.isclose(fresh["k"], 1.5)
+    assert poison.sum() == 1
+    lost = data["status"] == tm.Status.WORKER_LOST
+    np.testing.assert_array_equal(lost.values, np.broadcast_to(poison[:, None], lost.shape))
+    for name in ("x", "own", "nsteps"):
+        xr.testing.assert_equal(data[name].where(~lost), fresh[name].where(~lost))
+    assert np.isnan(data["own"].values[lost.values]).all()
+    assert "every process that tried it died" in data.attrs["notes"]
+
+
+@pytest.mark.fault
+def test_a_pool_of_processes_survives_a_killed_one(tmp_path, fresh, monkeypatch):
+    monkeypatch.setenv(models.DEADLY, str(tmp_path))
+    (tmp_path / "once").touch()
+    data = run(tmp_path / "st", engine="processes", workers=1)
+    assert not (tmp_path / "once").exists()
+    xr.testing.assert_equal(data, fresh)
+    assert tm.verify_sweep(tmp_path / "st").ok
+
+
+@pytest.fixture(scope="module")
+def wishes(tmp_path_factory):
+    """The directory that says when workers die."""
+    place = tmp_path_factory.mktemp("wishes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(models.DEADLY, str(place))
+        yield place
+
+
+@pytest.fixture(scope="module")
+def cluster(wishes):
+    """Two worker processes on this machine, in an environment where tests can be imported."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    here = os.path.dirname(__file__)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [here, os.path.dirname(os.path.dirname(here)), *([before] if before else [])]
+    )
+    try:
+        with (
+            dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.worker.daemon": True}),
+            LocalCluster(
+                n_workers=2,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                host="127.0.0.1",
+                silence_logs=60,
+            ) as local,
+            Client(local) as client,
+        ):
+            yield client
+    finally:
+        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_a_cluster_of_two_processes(cluster, wishes, fresh, tmp_path):
+    # every worker writes its own blocks; the same bits and the same files as from threads
+    data = run(tmp_path / "st", engine=cluster)
+    xr.testing.assert_equal(data, fresh)
+    assert tm.verify_sweep(tmp_path / "st").ok
+    run(tmp_path / "local")
+    for file in (tmp_path / "local" / "x" / "c").rglob("*"):
+        if file.is_file():
+            assert file.read_bytes() == (tmp_path / "st" / file.relative_to(tmp_path / "local")).read_bytes()
+    # without a store, by the scheduler's address, in other blocks
+    xr.testing.assert_equal(run(engine=cluster.scheduler.address, chunk=7), fresh)
+    # a worker that dies once costs nothing
+    (wishes / "once").touch()
+    xr.testing.assert_equal(run(tmp_path / "killed", engine=cluster), fresh)
+    assert not (wishes / "once").exists()
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_cells_that_kill_every_worker_are_recorded(cluster, wishes, fresh, tmp_path):
+    (wishes / "always").touch()
+    try:
+        data = run(tmp_path / "st", {"k": OVER["k"][1:4], "start_x": OVER["start_x"][:1]}, engine=cluster, chunk=3)
+    finally:
+        (wishes / "always").unlink()
+    check_poison(data, fresh.isel(k=slice(1, 4), start_x=slice(1)))
+    assert tm.verify_sweep(tmp_path / "st").ok
+
+
+def test_a_scheduler_that_does_not_answer():
+    with pytest.raises(DomainError, match="no scheduler answers at 'tcp://127.0.0.1:1'"):
+        run(engine="tcp://127.0.0.1:1")
+
+
+def test_a_script_without_a_guard_gets_one_line(tmp_path):
+    script = tmp_path / "bare.py"
+    script.write_text(
+        "import sweep_models as models\nimport toymesa as tm\n"
+        "tm.sweep(models.LOGISTIC, {'k': [1.0]}, t=1.0, engine='processes', workers=1, progress=False)\n"
+    )
+    here = os.path.dirname(__file__)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([here, os.path.dirname(os.path.dirname(here))])}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("a script must call sweep under if __name__ == '__main__':")
+
+
+def test_a_worker_must_see_the_store(tmp_path):
+    from toymesa.sweep.tasks import Job, writer_of
+
+    with pytest.raises(StoreError, match="file system that all workers share"):
+        writer_of(Job(None, str(tmp_path / "elsewhere"), "x"))

@@ -1,0 +1,75 @@
+"""How a grid of cells is cut into blocks: one block, one task, one chunk of every variable."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toymesa.arguments import whole
+from toymesa.errors import DomainError
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A grid of ``shape`` in blocks of ``chunks`` cells; blocks are numbered in C order."""
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+
+    @cached_property
+    def grid(self) -> tuple[int, ...]:
+        """How many blocks there are along each dimension."""
+        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
+
+    @cached_property
+    def count(self) -> int:
+        """How many blocks there are."""
+        return math.prod(self.grid)
+
+    def position(self, block: int) -> tuple[int, ...]:
+        """Where a block stands in the grid of blocks."""
+        return tuple(int(i) for i in np.unravel_index(block, self.grid))
+
+    def region(self, block: int) -> tuple[slice, ...]:
+        """The cells of a block; fewer at the far edges."""
+        return tuple(
+            slice(i * c, min((i + 1) * c, n))
+            for i, c, n in zip(self.position(block), self.chunks, self.shape, strict=True)
+        )
+
+    def index(self, block: int, low: int = 0, high: int | None = None) -> NDArray[np.int64]:
+        """Indices (row, dimension) of cells ``low`` to ``high`` of a block, in C order."""
+        region = self.region(block)
+        sizes = tuple(r.stop - r.start for r in region)
+        rows = np.arange(low, math.prod(sizes) if high is None else high)
+        found = np.unravel_index(rows, sizes)
+        return np.stack([f + r.start for f, r in zip(found, region, strict=True)], axis=1).astype(np.int64)
+
+
+def chunk_shape(shape: tuple[int, ...], chunk: Any) -> tuple[int, ...]:
+    """Cells of a block along each dimension: as asked, else the last dimensions whole, and a size that follows the grid.
+
+    256 to 65536 cells a block, about 64 blocks in between; more cells where there would be over 1e5 blocks.
+    """
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int | np.integer)):
+        try:
+            sizes: Any = chunk
+            given = tuple(int(c) for c in sizes)
+        except (TypeError, ValueError):
+            given = ()
+        if len(given) != len(shape) or any(c < 1 for c in given):
+            raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
+        return given
+    total = math.prod(shape)
+    usual = max(256, min(total // 64, 65536), min(total // 100_000, 2**22))
+    cells = usual if chunk is None else whole("chunk", chunk, 1)
+    out = []
+    for n in reversed(shape):
+        out.append(max(1, min(n, cells)))
+        cells //= out[-1]
+    return tuple(reversed(out))

@@ -1,0 +1,293 @@
+"""Who computes the blocks: threads of this process, processes of this machine, or a Dask cluster.
+
+Each engine hands out futures; :func:`drive` keeps a few in flight, and finds out what to do with a block whose worker
+died: it is tried again alone, then in halves, until the cells that kill their worker are alone. Those get the status
+``worker_lost``.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toymesa.arguments import whole
+from toymesa.errors import ArgumentError, DomainError, did_you_mean
+from toymesa.status import Status
+from toymesa.sweep.tasks import Job, Report, finish, run_block, run_part
+
+Part = tuple[dict[str, NDArray[Any]], list[str]]
+_NAMES = ("threads", "processes")
+_GUARD = "worker processes cannot start: a script must call sweep under if __name__ == '__main__':"
+
+
+class Engine(Protocol):
+    """What every engine can do. width: tasks to keep in flight."""
+
+    width: int
+
+    def block(self, number: int) -> Future[Report]:
+        """Start one block."""
+
+    def part(self, number: int, low: int, high: int) -> Future[Part]:
+        """Start a part of a block, whose results come back."""
+
+    def lost(self, error: BaseException) -> bool:
+        """Whether an error says that a worker died."""
+
+    def renew(self) -> None:
+        """Make the engine usable after that."""
+
+    def close(self, *, now: bool) -> None:
+        """End it; ``now``: without waiting for what has not begun."""
+
+
+def engine_of(given: Any, job: Job, workers: int | None) -> Engine:
+    """The engine that a user means: None, "threads", "processes", a scheduler's address, or a Dask Client."""
+    if workers is not None:
+        workers = whole("workers", workers, 1)
+    if given is None or given == "threads":
+        return _Threads(job, workers or cores())
+    if given == "processes":
+        return _Processes(job, workers or cores())
+    if isinstance(given, str):
+        if "://" not in given:
+            raise DomainError(
+                f"there is no engine {given!r}{did_you_mean(given, _NAMES)}, or tcp://host:port of a scheduler"
+            )
+        return _Dask(job, _connect(given), own=True)
+    if hasattr(given, "get_executor") and hasattr(given, "scheduler_info"):
+        return _Dask(job, given, own=False)
+    raise ArgumentError(f"engine must be None, 'threads', 'processes', an address or a dask Client; got {given!r}")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Threads:
+    """Threads around kernels that release the interpreter: no server, no port, no copies."""
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self.job, self.width = job, workers
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="toymesa")
+
+    def block(self, number: int) -> Future[Report]:
+        return self._pool.submit(run_block, self.job, number, self._stop.is_set)
+
+    def part(self, number: int, low: int, high: int) -> Future[Part]:
+        return self._pool.submit(run_part, self.job, number, low, high, self._stop.is_set)
+
+    def lost(self, error: BaseException) -> bool:
+        return False  # a thread does not die without its process
+
+    def renew(self) -> None:
+        return
+
+    def close(self, *, now: bool) -> None:
+        if now:
+            self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=now)
+
+
+_JOB: Job | None = None  # of a worker process, set once when it starts
+
+
+def _begin(job: Job) -> None:
+    global _JOB
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _JOB = job
+
+
+def _block_here(number: int) -> Report:
+    assert _JOB is not None
+    return run_block(_JOB, number)
+
+
+def _part_here(number: int, low: int, high: int) -> Part:
+    assert _JOB is not None
+    return run_part(_JOB, number, low, high)
+
+
+class _Processes:
+    """Processes of this machine; a pool that broke is made anew."""
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self.job, self.workers, self.width = job, workers, 2 * workers
+        # a worker that is just importing the user's script again would start workers of its own, and wait for ever
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise ArgumentError(_GUARD)
+        self._pool = self._made()
+        try:
+            self._pool.submit(os.getpid).result()
+        except BrokenProcessPool:
+            raise ArgumentError(_GUARD) from None
+
+    def _made(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self.job,)
+        )
+
+    def block(self, number: int) -> Future[Report]:
+        return _submitted(self._pool, _block_here, number)
+
+    def part(self, number: int, low: int, high: int) -> Future[Part]:
+        return _submitted(self._pool, _part_here, number, low, high)
+
+    def lost(self, error: BaseException) -> bool:
+        return isinstance(error, BrokenProcessPool)
+
+    def renew(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = self._made()
+
+    def close(self, *, now: bool) -> None:
+        processes = list((getattr(self._pool, "_processes", None) or {}).values())
+        self._pool.shutdown(wait=not now, cancel_futures=now)
+        if now:  # chunks are written by rename and status last: a process may end anywhere
+            for p in processes:
+                p.terminate()
+            for p in processes:
+                p.join()
+
+
+def _submitted(pool: Executor, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Submit; a pool that is broken already gives a future that says so."""
+    try:
+        return pool.submit(call, *arguments)
+    except BrokenProcessPool as error:
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _connect(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ArgumentError("a scheduler needs the extra: pip install 'toymesa[distributed]'") from None
+    try:
+        return Client(address, timeout=5)
+    except (OSError, ValueError) as error:
+        raise DomainError(f"no scheduler answers at {address!r}: {' '.join(str(error).split())}") from None
+
+
+def _keep(job: Job) -> Job:
+    return job
+
+
+class _Dask:
+    """A Dask cluster: a future a block, workers write their own chunks, lost workers are retried by the scheduler."""
+
+    def __init__(self, job: Job, client: Any, *, own: bool) -> None:
+        self.client, self.own = client, own
+        # a task, not scattered data: the scheduler can make it again when the worker that held it dies
+        self.job = client.submit(_keep, job, pure=False)
+        self._pool = client.get_executor(pure=False)
+        self.width = max(4, 3 * sum(w["nthreads"] for w in client.scheduler_info(n_workers=-1)["workers"].values()))
+
+    def block(self, number: int) -> Future[Report]:
+        future: Future[Report] = self._pool.submit(run_block, self.job, number)
+        return future
+
+    def part(self, number: int, low: int, high: int) -> Future[Part]:
+        future: Future[Part] = self._pool.submit(run_part, self.job, number, low, high)
+        return future
+
+    def lost(self, error: BaseException) -> bool:
+        return type(error).__name__ == "KilledWorker"
+
+    def renew(self) -> None:
+        return  # the scheduler does
+
+    def close(self, *, now: bool) -> None:
+        self._pool.shutdown(wait=not now)
+        del self.job
+        if self.own:
+            self.client.close()
+
+
+# ---------------------------------------------------------------- the loop
+
+
+def drive(engine: Engine, job: Job, todo: Iterator[int], accept: Callable[[int, Report], None]) -> None:
+    """Run every block of ``todo``; ``accept`` is called in this thread as each is done. Raises what a block raised."""
+    pending: dict[Future[Report], int] = {}
+    suspects: list[int] = []
+    try:
+        while True:
+            while len(pending) < engine.width and (number := next(todo, None)) is not None:
+                pending[engine.block(number)] = number
+            if not pending:
+                break
+            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            died = False
+            for future in finished:
+                number = pending.pop(future)
+                error = future.exception()
+                if error is None:
+                    accept(number, future.result())
+                elif engine.lost(error):
+                    suspects.append(number)
+                    died = True
+                else:
+                    raise error
+            if died:
+                engine.renew()
+        for number in suspects:
+            accept(number, _alone(engine, job, number))
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _alone(engine: Engine, job: Job, number: int) -> Report:
+    """A block that was being worked on when a worker died: again alone, then in halves."""
+    try:
+        return engine.block(number).result()
+    except Exception as error:
+        if not engine.lost(error):
+            raise
+        engine.renew()
+    rows = job.plan.blocks.index(number).shape[0]
+    results, notes = _halves(engine, job, number, 0, rows)
+    return finish(job, number, results, notes)
+
+
+def _halves(engine: Engine, job: Job, number: int, low: int, high: int) -> Part:
+    if high - low == 1:
+        return _dead(job, number, low)
+    middle = (low + high) // 2
+    found = []
+    for a, b in ((low, middle), (middle, high)):
+        try:
+            found.append(engine.part(number, a, b).result())
+        except Exception as error:
+            if not engine.lost(error):
+                raise
+            engine.renew()
+            found.append(_halves(engine, job, number, a, b))
+    joined = {n: np.concatenate([found[0][0][n], found[1][0][n]]) for n in found[0][0]}
+    return joined, found[0][1] + found[1][1]
+
+
+def _dead(job: Job, number: int, row: int) -> Part:
+    """The results of a cell that kills every worker: none, and a status that says so."""
+    out: dict[str, NDArray[Any]] = {"status": np.array([Status.WORKER_LOST], dtype=np.uint8)}
+    for v in job.plan.variables:
+        out[v.name] = np.full((1, len(v.times)) if v.times else 1, v.fill, dtype=v.dtype)
+    index = job.plan.blocks.index(number, row, row + 1)
+    if job.plan.design.sampled:
+        for column, drawn in job.plan.design.values(index).items():
+            out[column.label][:] = drawn
+    return out, [f"cell {tuple(index[0].tolist())}: every process that tried it died"]

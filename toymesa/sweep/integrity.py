@@ -1,0 +1,206 @@
+"""Finding and mending what happened to a store: flipped bits, truncated, missing or swapped chunks, damaged metadata."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore
+
+from toymesa.status import Status
+from toymesa.sweep.blocks import Blocks
+from toymesa.sweep.layout import DIGEST, INTEGRITY, ArraySpec, coordinates, layout
+from toymesa.sweep.plan import Plan
+from toymesa.sweep.store import (
+    copies,
+    digest,
+    layout_of,
+    metadata_state,
+    read_attributes,
+    root_attributes,
+    write_attributes,
+)
+
+_GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found. blocks: number of a damaged block -> why; metadata: damaged files; not_run: blocks left to run."""
+
+    blocks: dict[int, str]
+    metadata: tuple[str, ...]
+    not_run: tuple[int, ...]
+    checked: int
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is damaged; blocks may still be left to run."""
+        return not self.blocks and not self.metadata
+
+    def __str__(self) -> str:
+        if self.ok:
+            rest = f"; {len(self.not_run)} left to run" if self.not_run else ""
+            return f"{self.checked} blocks verified, none damaged{rest}"
+        lines = [f"damaged: {name}" for name in self.metadata]
+        lines += [f"damaged: block {b}: {why}" for b, why in sorted(self.blocks.items())]
+        return "\n".join(lines)
+
+
+def inspect(path: Path, progress: Callable[[int, int], None] | None = None) -> Verification:
+    """Check every byte of a store without writing to it.
+
+    Raises StoreError where there is none, and StoreCorrupt where both copies of its attributes are damaged.
+    """
+    root, copy = copies(path)
+    damaged = ["zarr.json"] if root is None else []
+    damaged += [f"{INTEGRITY}/provenance.json"] if copy is None else []
+    attrs = root or copy
+    if attrs is None:
+        attrs = read_attributes(path)  # raises
+    if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
+        damaged.append(f"{INTEGRITY}/zarr.json")
+    for spec in layout_of(attrs):
+        if metadata_state(path, spec) != "whole":
+            damaged.append(f"{spec.name}/zarr.json")
+        elif spec.role == "coordinate" and not _coordinate_fine(path, spec):
+            damaged.append(f"{spec.name}/c")
+    if any(name.endswith("zarr.json") and name != "zarr.json" for name in damaged):
+        return Verification({}, tuple(damaged), (), 0)  # blocks cannot be read before the metadata are mended
+    found = check_blocks(path, attrs, progress)
+    return replace(found, metadata=tuple(damaged))
+
+
+def _coordinate_fine(path: Path, spec: ArraySpec) -> bool:
+    try:
+        zarr.open_array(LocalStore(path), path=spec.name, mode="r")[:]
+    except Exception:  # whatever the codecs raise on a damaged chunk
+        return False
+    return all(f.exists() for f in _chunks(path, spec.name, spec.shape[0], spec.chunks[0]))
+
+
+def mend_metadata(path: Path, plan: Plan) -> list[str]:
+    """Restore root attributes, array metadata and coordinates; returns the files that were damaged.
+
+    The root's attributes come from their second copy; where both are gone, from the plan, with a note that they were.
+    """
+    damaged = []
+    root, copy = copies(path)
+    if root is None or copy is None:
+        damaged += ["zarr.json"] if root is None else []
+        damaged += [f"{INTEGRITY}/provenance.json"] if copy is None else []
+        whole = root or copy
+        if whole is None:
+            # digests depend on the lost name of the store: every block will be run again
+            note = {"store_id": uuid.uuid4().hex, "rebuilt": "attributes lost, rebuilt from the plan"}
+            whole = root_attributes(plan) | note
+        write_attributes(path, whole)
+    if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
+        damaged.append(f"{INTEGRITY}/zarr.json")
+        (path / INTEGRITY / "zarr.json").unlink(missing_ok=True)
+        zarr.create_group(LocalStore(path), zarr_format=3, path=INTEGRITY)
+    for spec in layout(plan):
+        file = path / spec.name / "zarr.json"
+        if metadata_state(path, spec) != "whole":
+            damaged.append(f"{spec.name}/zarr.json")
+            file.unlink(missing_ok=True)
+            spec.create(LocalStore(path))
+    return damaged + mend_coordinates(path, plan)
+
+
+def mend_coordinates(path: Path, plan: Plan) -> list[str]:
+    """Write coordinates anew where they cannot be read or are not the plan's."""
+    damaged = []
+    for spec, values in coordinates(plan):
+        array: Any = zarr.open_array(LocalStore(path), path=spec.name, mode="r+")
+        files = _chunks(path, spec.name, spec.shape[0], spec.chunks[0])
+        try:
+            same = np.array_equal(array[:], values) and all(f.exists() for f in files)
+        except Exception:  # whatever the codecs raise on a damaged chunk
+            same = False
+        if not same:
+            damaged.append(f"{spec.name}/c")
+            for file in files:
+                file.unlink(missing_ok=True)
+            array[:] = values
+    return damaged
+
+
+def _chunks(path: Path, name: str, size: int, chunk: int) -> list[Path]:
+    return [path / name / "c" / str(i) for i in range(-(-size // chunk))]
+
+
+def _readable(file: Path, expected: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(file.read_text(encoding="utf-8")) == expected)
+    except (OSError, ValueError):
+        return False
+
+
+def mend(path: Path, plan: Plan) -> Verification:
+    """Restore the metadata, and say which blocks have to be run again; the caller holds the lock."""
+    metadata = tuple(mend_metadata(path, plan))
+    return replace(check_blocks(path, read_attributes(path)), metadata=metadata)
+
+
+def check_blocks(
+    path: Path, attrs: Mapping[str, Any], progress: Callable[[int, int], None] | None = None
+) -> Verification:
+    """Read every chunk of every block that was run, and compare it with its digest."""
+    specs = layout_of(attrs)
+    status = next(s for s in specs if s.name == "status")
+    blocks = Blocks(status.shape, status.chunks)
+    store = LocalStore(path)
+    own = [s for s in specs if s.role == "result"]
+    arrays: dict[str, Any] = {s.name: zarr.open_array(store, path=s.name, mode="r") for s in own}
+    sums: Any = zarr.open_array(store, path=DIGEST, mode="r")
+    identity = attrs["store_id"]
+    bad: dict[int, str] = {}
+    missing = []
+    for block in range(blocks.count):
+        why = _damage(blocks, block, arrays, sums, identity)
+        if why == "":
+            missing.append(block)
+        elif why is not None:
+            bad[block] = why
+        if progress is not None:
+            progress(block + 1, blocks.count)
+    return Verification(bad, (), tuple(missing), blocks.count)
+
+
+def _damage(blocks: Blocks, block: int, arrays: dict[str, Any], sums: Any, identity: str) -> str | None:
+    """Why a block is damaged; None if it is whole, an empty text if it was not run to its end."""
+    region = blocks.region(block)
+    found: dict[str, Any] = {}
+    try:
+        found["status"] = arrays["status"][region]
+    except Exception as error:  # whatever the codecs raise on a damaged chunk
+        return f"status: {_line(error)}"
+    stored = None
+    try:
+        stored = np.uint64(sums[blocks.position(block)])
+    except Exception as error:
+        return f"digest: {_line(error)}"
+    if (found["status"] == Status.NOT_RUN).any():
+        if (found["status"] == Status.NOT_RUN).all() and stored != 0:
+            return "status is missing, its results are there"
+        return ""
+    for name, array in arrays.items():
+        try:
+            found[name] = array[region]
+        except Exception as error:
+            return f"{name}: {_line(error)}"
+    if digest(identity, blocks.position(block), found) != stored:
+        return "results do not fit their digest"
+    return None
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 100 else text[:97] + "..."

@@ -1,0 +1,150 @@
+"""What a store looks like on disk: its arrays, their chunks and checksums, as data that can be compared with the files.
+
+A store is a Zarr v3 group. At its root: one array a variable, one a coordinate, and ``status``; every one with a crc32c
+in each chunk. One block of cells is one chunk of every variable. The group ``integrity`` holds one 64-bit digest a block
+(a checksum sees a damaged chunk, only a digest sees two that were swapped), the lock, and a second copy of the root's
+attributes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.abc.store import Store as ZarrStore
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from toymesa.status import Status
+from toymesa.sweep.plan import Plan
+
+INTEGRITY = "integrity"
+DIGEST = f"{INTEGRITY}/digest"
+_COORDINATE_CHUNK = 2**16  # the same for every length, so that an axis can grow
+_COMPRESSION = (ZstdCodec(level=1), Crc32cCodec())
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array: name (a path in the group), shape, chunks, type, dimensions, what stands where nothing was written.
+
+    role: "result" (one chunk a block), "coordinate" or "digest".
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: str
+    dims: tuple[str, ...]
+    fill: Any
+    attrs: dict[str, Any]
+    role: str = "result"
+
+    def data(self) -> dict[str, Any]:
+        """As JSON data; a NaN fill value as text."""
+        fill = "NaN" if isinstance(self.fill, float) and self.fill != self.fill else self.fill
+        return {**self.__dict__, "fill": fill}
+
+    @staticmethod
+    def of(data: dict[str, Any]) -> ArraySpec:
+        """From :meth:`data`."""
+        fill = float("nan") if data["fill"] == "NaN" else data["fill"]
+        put = {k: tuple(data[k]) for k in ("shape", "chunks", "dims")}
+        return ArraySpec(
+            data["name"], put["shape"], put["chunks"], data["dtype"], put["dims"], fill, data["attrs"], data["role"]
+        )
+
+    def create(self, store: ZarrStore) -> zarr.Array[Any]:
+        """Make the array, or its metadata anew; chunks that exist stay."""
+        return zarr.create_array(
+            store,
+            name=self.name,
+            shape=self.shape,
+            chunks=self.chunks,
+            dtype=self.dtype,
+            fill_value=self.fill,
+            compressors=list(_COMPRESSION),
+            dimension_names=list(self.dims),
+            attributes=self.attrs,
+            config={"write_empty_chunks": True},  # a chunk equal to its fill value is a result like any other
+            zarr_format=3,
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        """What its ``zarr.json`` must say."""
+        memory = zarr.storage.MemoryStore()
+        self.create(memory)
+        found: dict[str, Any] = json.loads(memory._store_dict[f"{self.name}/zarr.json"].to_bytes())
+        return found
+
+
+def results(plan: Plan) -> list[ArraySpec]:
+    """The arrays that blocks are written to, ``status`` last."""
+    out = []
+    for v in plan.variables:
+        times = (len(v.times),) if v.times else ()
+        out.append(
+            ArraySpec(
+                v.name, (*plan.shape, *times), (*plan.chunks, *times), v.dtype,
+                (*plan.dims, "time") if v.times else plan.dims, v.fill, dict(v.attrs) | _coordinates(plan, v.name),
+            )
+        )  # fmt: skip
+    attrs = {
+        "long_name": "how it ended",
+        "flag_values": [int(s) for s in Status],
+        "flag_meanings": " ".join(s.label for s in Status),
+    }
+    out.append(ArraySpec("status", plan.shape, plan.chunks, "uint8", plan.dims, 0, attrs))
+    return out
+
+
+def _coordinates(plan: Plan, variable: str) -> dict[str, Any]:
+    """Coordinates that are no dimension, named as xarray looks for them."""
+    names = [c.label for c in plan.design.columns if c.label != c.dim]
+    return {"coordinates": " ".join(names)} if names and variable not in names else {}
+
+
+def coordinates(plan: Plan) -> list[tuple[ArraySpec, np.ndarray]]:
+    """Coordinate arrays of a design that is not drawn, with their values; labels as positions in an attribute."""
+    out: list[tuple[ArraySpec, np.ndarray]] = []
+    if not plan.design.sampled:
+        for c in plan.design.columns:
+            values = np.asarray(c.values)
+            attrs: dict[str, Any] = {}
+            kind = "float64"
+            if c.choices:
+                attrs, kind = {"labels": [label for label, _ in c.choices]}, "int64"
+            out.append((_coordinate(c.label, c.dim, values.size, kind, attrs), values.astype(kind)))
+    if plan.timed:
+        times = np.asarray(plan.setup.times)
+        attrs = {"long_name": "steps" if plan.models[0].discrete else "training time"}
+        out.append((_coordinate("time", "time", times.size, "float64", attrs), times))
+    return out
+
+
+def _coordinate(name: str, dim: str, size: int, dtype: str, attrs: dict[str, Any]) -> ArraySpec:
+    fill = float("nan") if dtype == "float64" else -1
+    return ArraySpec(name, (size,), (_COORDINATE_CHUNK,), dtype, (dim,), fill, attrs, "coordinate")
+
+
+def digests(plan: Plan) -> ArraySpec:
+    """One number a block."""
+    dims = tuple(f"block_{d}" for d in plan.dims)
+    attrs = {"long_name": "digest of a block"}
+    return ArraySpec(
+        DIGEST,
+        plan.blocks.grid,
+        (1,) * len(plan.shape),
+        "uint64",
+        dims,
+        0,
+        attrs,
+        "digest",
+    )
+
+
+def layout(plan: Plan) -> list[ArraySpec]:
+    """Every array of a store."""
+    return [*results(plan), *(spec for spec, _ in coordinates(plan)), digests(plan)]

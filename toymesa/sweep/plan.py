@@ -1,0 +1,227 @@
+"""Everything that determines the numbers of a sweep, as one value that can be sent to another process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from toymesa.arguments import numbers
+from toymesa.errors import DomainError
+from toymesa.sweep.axes import Column, Design, Index
+from toymesa.sweep.blocks import Blocks
+from toymesa.sweep.cells import Setup, Solved, most_rows, solve_rows
+from toymesa.sweep.own import function_fingerprint
+from toymesa.sweep.reading import Measure, Variable
+from toymesa.symbolic.model import Model
+
+SCHEMA = 1
+_PATIENCE = 0.5  # seconds between two looks at whether to stop
+
+
+class Stopped(Exception):
+    """Raised inside a block when the sweep is being stopped."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A checked sweep. models: one for each combination of structural choices, found by ``which``."""
+
+    models: tuple[Model, ...]
+    which: dict[tuple[int, ...], int]
+    design: Design
+    setup: Setup
+    timed: bool
+    measures: tuple[Measure, ...]
+    params: dict[str, Any]
+    starts: dict[str, Any]
+    seed: int
+    chunks: tuple[int, ...]
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions of the sweep."""
+        return self.design.dims
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return self.design.shape
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return math.prod(self.shape)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """How the cells are cut into blocks."""
+        return Blocks(self.shape, self.chunks)
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """What the measures fill, and the coordinates of drawn points."""
+        times = self.setup.times if self.timed else None
+        out = [v for m in self.measures for v in m.variables(self.models[0], times)]
+        drawn = [Variable(c.label) for c in self.design.columns] if self.design.sampled else []
+        return (*out, *drawn, Variable("nsteps", "int32", attrs=(("long_name", "accepted steps"),)))
+
+    @cached_property
+    def bytes_per_cell(self) -> int:
+        """Size of a cell's results before compression."""
+        return 1 + sum(np.dtype(v.dtype).itemsize * len(v.times or (0,)) for v in self.variables)
+
+    # ---------------------------------------------------------------- evaluation
+
+    def evaluate(
+        self, index: Index, stop: Callable[[], bool] = lambda: False
+    ) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """Results of cells ``index`` (row, dimension) by variable, ``status`` among them, and notes on failures.
+
+        Raises Stopped when ``stop()`` turns true between two batches.
+        """
+        rows = index.shape[0]
+        out: dict[str, NDArray[Any]] = {"status": np.zeros(rows, dtype=np.uint8)}
+        for v in self.variables:
+            out[v.name] = np.full((rows, len(v.times)) if v.times else rows, v.fill, dtype=v.dtype)
+        notes: list[str] = []
+        values = self.design.values(index)
+        if self.design.sampled:
+            for column, drawn in values.items():
+                out[column.label][:] = drawn
+        for model, chosen in self._by_model(values, rows):
+            low, most = 0, most_rows(model, len(self.setup.times))
+            while low < chosen.size:
+                if stop():
+                    raise Stopped
+                step, begun = min(self._step.get(model, 64), most), time.monotonic()
+                self._batch(model, index, values, chosen[low : low + step], out, notes)
+                low += step
+                if time.monotonic() - begun < _PATIENCE / 4:  # batches grow until they take about this long
+                    self._step[model] = 4 * step
+        return out, notes
+
+    @cached_property
+    def _step(self) -> dict[Model, int]:
+        """Rows that are solved at once, found out while running; the bits do not depend on it."""
+        return {}
+
+    def _by_model(self, values: Mapping[Column, Any], rows: int) -> Iterator[tuple[Model, NDArray[np.int64]]]:
+        structural = [v for c, v in values.items() if c.target == "structure"]
+        if not structural:
+            yield self.models[0], np.arange(rows)
+            return
+        keys = np.stack(structural, axis=1)
+        for key in np.unique(keys, axis=0):
+            which = self.which[tuple(int(k) for k in key)]
+            yield self.models[which], np.flatnonzero((keys == key).all(axis=1))
+
+    def _batch(
+        self, model: Model, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64],
+        out: dict[str, NDArray[Any]], notes: list[str],
+    ) -> None:  # fmt: skip
+        streams: dict[int, np.random.Generator] = {}
+
+        def stream(row: int) -> np.random.Generator:
+            if row not in streams:
+                key = (1, *(int(i) for i in index[chosen[row]]))
+                streams[row] = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+            return streams[row]
+
+        given: dict[str, dict[str, Any]] = {"param": {}, "start": {}}
+        for kind, fixed in (("param", self.params), ("start", self.starts)):
+            for name, value in fixed.items():
+                if callable(value):
+                    drawn = [_one(value(stream(row)), name) for row in range(chosen.size)]
+                    value = np.array(drawn)
+                given[kind][name] = value
+        for column, v in values.items():
+            if column.target != "structure":
+                given[column.target][column.name] = v[chosen]
+        main = solve_rows(model, self.setup, given["param"], given["start"], chosen.size)
+        solved = Solved(model, self.setup, given["param"], given["start"], chosen.size, self.timed, stream, main)
+        for m in self.measures:
+            for name, found in m.read(solved).items():
+                out[name][chosen] = found
+        out["status"][chosen], out["nsteps"][chosen] = solved.status, main.nsteps
+        notes += [f"cell {tuple(index[chosen[r]].tolist())}: {text}" for r, text in list(solved.failures.items())[:1]]
+
+    # ---------------------------------------------------------------- what it is, as data
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """Everything that the numbers depend on, as JSON data; two sweeps with equal specs give equal bits."""
+        s = self.setup
+        return {
+            "models": self._model_spec(),
+            "design": self.design.kind,
+            "axes": [
+                {"name": c.label, "dim": c.dim, "size": self.design.sizes[c.dim],
+                 "values": c.fingerprint(self.design.sizes[c.dim])}
+                for c in self.design.columns
+            ],
+            "measure": [m.describe() for m in self.measures],
+            "t": list(s.times) if self.timed else s.times[-1],
+            "until": s.until,
+            "events": None if s.events is None else {k: _event_spec(v) for k, v in s.events.items()},
+            "params": {k: _given_spec(v) for k, v in sorted(self.params.items())},
+            "start": {k: _given_spec(v) for k, v in sorted(self.starts.items())},
+            "method": s.method,
+            "rtol": s.rtol,
+            "atol": np.asarray(s.atol, dtype=float).tolist(),
+            "max_step": repr(s.max_step),
+            "first_step": s.first_step,
+            "max_steps": s.max_steps,
+            "seed": self.seed,
+            "chunks": list(self.chunks),
+        }  # fmt: skip
+
+    def _model_spec(self) -> dict[str, str]:
+        structural = [c for c in self.design.columns if c.target == "structure"]
+        out = {}
+        for key, which in self.which.items():
+            label = ", ".join(f"{c.name}={c.choices[k][0]}" for c, k in zip(structural, key, strict=True))
+            model = self.models[which]
+            forms = [sp.srepr(sp.Tuple(*f.states.values(), *f.conditions)) for f in model.closed_forms]
+            extra = hashlib.sha256("".join(forms).encode()).hexdigest()[:8] if forms else "none"
+            out[label or model.name] = f"{model.fingerprint}, closed forms {extra}"
+        return out
+
+
+def _event_spec(value: Any) -> Any:
+    return str(value) if not isinstance(value, tuple) else [str(value[0]), dict(value[1])]
+
+
+def _given_spec(value: Any) -> Any:
+    return function_fingerprint(value) if callable(value) else float(value)
+
+
+def _one(value: Any, name: str) -> float:
+    drawn = numbers(f"the draw of {name!r}", value)
+    if drawn.size != 1:
+        raise DomainError(f"the draw of {name!r} must be one number a cell; got shape {drawn.shape}")
+    return float(drawn.item())
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Keys whose values differ, with both values, as lines of a message."""
+    out = []
+    for key in [*asked, *(k for k in stored if k not in asked)]:
+        a, b = stored.get(key), asked.get(key)
+        if a != b:
+            out.append(f"{key}: store has {_short(a)}, asked {_short(b)}")
+    return out
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."
