@@ -176,7 +176,19 @@ def keys(data):
         ("answer --compute 1e20:1e20 --diversity 10:10 --mechanisms a,b --noise 0.001", set()),
         (
             "info",
-            {"numpy", "scipy", "sympy", "numba", "llvmlite", "matplotlib", "xarray", "python-flint", "hypothesis"},
+            {
+                "numpy",
+                "scipy",
+                "sympy",
+                "numba",
+                "llvmlite",
+                "matplotlib",
+                "xarray",
+                "zarr",
+                "distributed",
+                "python-flint",
+                "hypothesis",
+            },
         ),
     ],
 )
