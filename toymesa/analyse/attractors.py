@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,9 +101,11 @@ def _dimensions(model: Model, end: End, rows: Labels) -> Labels:
         p = np.array([end.values[s][i] for s in model.param_names])
         field(1, float(end.values["t"][i]), x, p, matrices[k])
     matrices = matrices.reshape(-1, n, n) - (np.eye(n) if model.discrete else 0.0)
-    fine = np.isfinite(matrices).all(axis=(1, 2))
-    sizes = np.linalg.svd(np.where(fine[:, None, None], matrices, np.eye(n)), compute_uv=False)
-    kernel = (sizes <= _SINGULAR * np.maximum(sizes[:, :1], 1e-300)).sum(axis=1)
+    fine: NDArray[np.bool_] = np.isfinite(matrices.reshape(-1, n * n)).all(axis=1)
+    usable: Array = np.where(fine[:, None, None], matrices, np.eye(n))
+    sizes: Array = np.asarray(np.linalg.svd(usable, compute_uv=False))
+    small: NDArray[np.bool_] = sizes <= _SINGULAR * np.maximum(sizes.max(axis=1, keepdims=True), 1e-300)
+    kernel = small.sum(axis=1)
     return np.asarray(np.maximum(kernel - len(model.algebraic), 0), dtype=np.int64)  # constraints are no freedom
 
 

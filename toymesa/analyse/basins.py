@@ -67,8 +67,9 @@ def basins(
     Returns a Dataset over the swept parameters and ``start_<name>`` (or ``sample``): ``label`` (position in the
     dimension ``outcome``; -1 for unresolved: no outcome holds, or ``status`` is not ok), the end states, ``status``; over
     ``outcome``: ``count``, ``fraction``, ``fraction_low``, ``fraction_high``; ``unresolved`` (share). Without outcomes also
-    ``attractor`` (outcome, state), its ``spread`` and ``dimension``. With ``refine``, over ``edge`` and ``side`` (the two ends of a
-    bracket): ``edge_<name>``, ``edge_label``, swept parameters; over ``edge``: ``edge_along``, ``edge_width``, ``edge_done``.
+    ``attractor`` (outcome, state), its ``spread`` and ``dimension``. With ``refine``, over ``edge`` and ``side`` (the two
+    ends of a bracket): ``edge_<name>``, ``edge_label``; over ``edge``: ``edge_along``, ``edge_width``, ``edge_done``, swept
+    parameters.
     Numerical. A bracket is proved by its two labelled ends; a basin thinner than the grid is missed.
     Raises ArgumentError and DomainError for unusable arguments.
     """
