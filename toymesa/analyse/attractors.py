@@ -101,7 +101,7 @@ def _dimensions(model: Model, end: End, rows: Labels) -> Labels:
         p = np.array([end.values[s][i] for s in model.param_names])
         field(1, float(end.values["t"][i]), x, p, matrices[k])
     matrices = matrices.reshape(-1, n, n) - (np.eye(n) if model.discrete else 0.0)
-    fine: NDArray[np.bool_] = np.isfinite(matrices.reshape(-1, n * n)).all(axis=1)
+    fine = np.asarray(np.isfinite(matrices.reshape(-1, n * n)).all(axis=1))
     usable: Array = np.where(fine[:, None, None], matrices, np.eye(n))
     sizes: Array = np.asarray(np.linalg.svd(usable, compute_uv=False))
     small: NDArray[np.bool_] = sizes <= _SINGULAR * np.maximum(sizes.max(axis=1, keepdims=True), 1e-300)

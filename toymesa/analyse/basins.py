@@ -76,7 +76,9 @@ def basins(
     if not isinstance(model, Model):
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
     if model.noise is not None:
-        raise ArgumentError(f"model {model.name!r} has noise: its outcomes have probabilities, from outcome_probabilities")
+        raise ArgumentError(
+            f"model {model.name!r} has noise: its outcomes have probabilities, from outcome_probabilities"
+        )
     level, width = confidence(level), _width(refine, samples)
     draw, seed = generator("rng", rng)
     asked = _asked(model, over, start, samples, draw)
@@ -150,7 +152,9 @@ def _axis(name: str, value: Any) -> Array:
         low, high = _ends(name, value[:2], 3)
         return np.linspace(low, high, whole(f"count of {name!r}", value[2], 2, 1_000_000))
     if isinstance(value, tuple) and len(value) == 2:
-        raise ArgumentError(f"over {name!r} must be (low, high, count) or a list of values; got {value!r} without a count")
+        raise ArgumentError(
+            f"over {name!r} must be (low, high, count) or a list of values; got {value!r} without a count"
+        )
     values = numbers(f"over {name!r}", value)
     if values.ndim != 1 or values.size == 0 or (np.diff(values) <= 0).any() or not np.isfinite(values).all():
         raise DomainError(f"over {name!r} must be rising finite values or (low, high, count); got {value!r}")

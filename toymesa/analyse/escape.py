@@ -33,7 +33,6 @@ from toymesa.symbolic.parse import parse, parse_relation
 _BLOCK = 256
 
 
-
 @named_arguments
 def escape_times(
     model: Model,
@@ -79,7 +78,9 @@ def escape_times(
     size = end / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
     chosen = chosen_method(model, method)
     if chosen not in ("euler", "milstein"):
-        raise DomainError(f"escape_times needs Brownian increments: method must be 'euler' or 'milstein'; got {method!r}")
+        raise DomainError(
+            f"escape_times needs Brownian increments: method must be 'euler' or 'milstein'; got {method!r}"
+        )
     draw, seed = generator("rng", rng)
     used = int(draw.integers(2**63)) if seed is None else seed
     level = confidence(level)
@@ -200,5 +201,3 @@ def _labelled(
     data["rate"] = (rest, rate, {"long_name": "escapes per unit of time inside"})
     data["rate_low"], data["rate_high"] = (rest, rate_low), (rest, rate_high)
     return data
-
-

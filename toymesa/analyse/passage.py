@@ -92,7 +92,10 @@ def mean_passage_time(
     """
     line = _Line.of(model, params, "mean_passage_time")
     a, b = (scalar(n, v, infinite=True) for n, v in (("low", low), ("high", high)))
-    kinds = [_end(n, k) if math.isfinite(v) else "infinite" for n, k, v in (("low_end", low_end, a), ("high_end", high_end, b))]
+    kinds = [
+        _end(n, k) if math.isfinite(v) else "infinite"
+        for n, k, v in (("low_end", low_end, a), ("high_end", high_end, b))
+    ]
     if not a < b:
         raise DomainError(f"low must be below high; got {a:g} and {b:g}")
     if "absorbing" not in kinds:
@@ -202,7 +205,9 @@ def _log_times(log_scale: Array, log_speed: Array, log_width: Array, kinds: list
         second = below + integral(above_nodes, backward=True)
         return np.asarray(np.logaddexp(first, second) - whole)
     if upper:  # reflected below
-        return np.asarray(np.logaddexp(above + integral(np.zeros(1), backward=False), integral(above_nodes, backward=True)))
+        return np.asarray(
+            np.logaddexp(above + integral(np.zeros(1), backward=False), integral(above_nodes, backward=True))
+        )
     return np.asarray(np.logaddexp(below + integral(np.zeros(1), backward=True), integral(below_nodes, backward=False)))
 
 
@@ -261,5 +266,7 @@ def _zero(line: _Line, near: float, name: str) -> float:
         f = line.drift(ends)
         for i in (0, 1):
             if f[i] * f[i + 1] <= 0.0:
-                return float(brentq(lambda z: float(line.drift(np.asarray(z))), ends[i], ends[i + 1], xtol=1e-15, rtol=1e-14))
+                return float(
+                    brentq(lambda z: float(line.drift(np.asarray(z))), ends[i], ends[i + 1], xtol=1e-15, rtol=1e-14)
+                )
     raise DomainError(f"{name}: the drift has no zero near {near:g}")
