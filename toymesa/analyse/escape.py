@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 from toymesa.analyse.proportions import confidence, proportion
 from toymesa.arguments import Array, generator, scalar, whole
-from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
+from toymesa.errors import ArgumentError, DomainError, ExpressionError, did_you_mean, named_arguments
 from toymesa.kernels.batch import Controls
 from toymesa.kernels.escape import run_exits
 from toymesa.kernels.generate import compile_model, region_field
@@ -112,7 +112,10 @@ def _margins(model: Model, name: str, value: Any) -> list[sp.Expr]:
     observables = {n: sp.Symbol(n, real=True) for n in model.observables}
     if isinstance(value, str):
         read = parse_relation if any(c in value for c in "<>=") else parse
-        value = read(value, observables | model.symbols(), what="region")
+        try:
+            value = read(value, observables | model.symbols(), what="condition")
+        except ExpressionError as error:
+            raise ExpressionError(f"region {name!r}: {error}") from None
     parts = list(value.args) if isinstance(value, sp.And) else [value]
     out = []
     for part in parts:

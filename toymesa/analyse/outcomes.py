@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sympy.logic.boolalg import Boolean
 
 from toymesa.arguments import Array, scalar
-from toymesa.errors import ArgumentError, DomainError, did_you_mean
+from toymesa.errors import ArgumentError, DomainError, ExpressionError, did_you_mean
 from toymesa.kernels.arrays import relation_function
 from toymesa.status import Status
 from toymesa.symbolic.model import TIME, Model
@@ -117,7 +117,10 @@ def readable(model: Model) -> dict[str, sp.Symbol]:
 
 def _parsed(model: Model, name: str, text: str) -> Any:
     read = parse_relation if _COMPARES.search(text) else parse
-    return read(text, readable(model), what=f"outcome {name!r}")
+    try:
+        return read(text, readable(model), what="outcome")
+    except ExpressionError as error:
+        raise ExpressionError(f"outcome {name!r}: {error}") from None
 
 
 def _symbolic(model: Model, name: str, expr: Any) -> Callable[[End], Bools]:

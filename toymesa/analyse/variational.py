@@ -78,10 +78,9 @@ class Carrier:
         if self.model.discrete:
             return self._iterated(frame, round(time))
         n, count = self.n, frame.columns.shape[1]
-        rows = np.concatenate(
-            [np.broadcast_to(frame.state, (count, n)), frame.columns.T, np.full((count, 1), frame.trace)], axis=1
-        )
-        params = np.tile(self.params, (count, 1))
+        rows, params = np.empty((count, 2 * n + 1)), np.empty((count, self.params.size))
+        rows[:, :n], rows[:, n : 2 * n], rows[:, 2 * n] = frame.state, frame.columns.T, frame.trace
+        params[:] = self.params
         done = run_batch(
             self.extended, np.array([time]), rows, params, self.how, t0=frame.time, threads=1
         )  # fmt: skip
