@@ -70,7 +70,8 @@ def basins(
     ``attractor`` (outcome, state), its ``spread`` and ``dimension``. With ``refine``, over ``edge`` and ``side`` (the two
     ends of a bracket): ``edge_<name>``, ``edge_label``; over ``edge``: ``edge_along``, ``edge_width``, ``edge_done``, swept
     parameters.
-    Numerical. A bracket is proved by its two labelled ends; a basin thinner than the grid is missed.
+    Numerical: a bracket holds a boundary of the numerical solution, off from the true one by the solver's error (tighten
+    rtol and atol for a narrow one); a basin thinner than the grid is missed.
     Raises ArgumentError and DomainError for unusable arguments.
     """
     if not isinstance(model, Model):
@@ -187,6 +188,8 @@ def _course(model: Model, t: Any, time_limit: Any, threads: int | None, **how: A
     )
     if wanted == "closed":
         raise DomainError("basins follows every trajectory numerically: method must be auto, tsit5, dop853 or rodas5p")
+    if steady and model.discrete:  # a step is a step: the cap of a map is its number
+        times = np.minimum(times, float(steps.max_steps))
     limit = scalar("time_limit", time_limit, 0.0, low_open=True, infinite=True)
     workers = None if threads is None else whole("threads", threads, 1)
     return Course(model, times, replace(steps, method=wanted), time.monotonic() + limit, workers)

@@ -24,13 +24,15 @@ def basin_map(
     *,
     exact: xr.DataArray | None = None,
     exact_label: str = "exact separatrix",
+    against: xr.Dataset | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Which start ends where, over two coordinates of the start; unresolved starts are grey and hatched.
 
     found: of :func:`toymesa.basins`, over two coordinates on a grid, one value of each parameter. Brackets of a boundary
     (``refine``) are drawn as dots. exact: a function over the same two dimensions (``start_<name>``) whose zero line is the
-    exact boundary, drawn over the map. Returns the Axes. Raises DomainError for another number of dimensions.
+    exact boundary, drawn over the map. against: the same starts under other outcomes, in corresponding order; starts whose
+    label differs are hatched. Returns the Axes. Raises DomainError for another number of dimensions.
     """
     ax = axes(ax)
     dims = [str(d) for d in found["label"].dims]
@@ -47,9 +49,12 @@ def basin_map(
         if (label == i).any():
             handles.append(Patch(color=colors[i], label=f"{name} ({float(found['fraction'].values[i]):.0%})"))
     if (label < 0).any():
-        missing = np.ma.masked_where(label >= 0, np.zeros(label.shape))
-        ax.pcolor(_edges(x), _edges(y), missing, hatch="///", alpha=0.0)
+        _hatch(ax, x, y, label < 0, "///")
         handles.append(Patch(facecolor=_GREY, hatch="///", label=f"unresolved ({float(found['unresolved']):.0%})"))
+    if against is not None:
+        differ = against["label"].transpose(dims[1], dims[0]).values != label
+        _hatch(ax, x, y, differ, "xxx")
+        handles.append(Patch(facecolor="white", hatch="xxx", label=f"labels differ ({differ.mean():.1%})"))
     if exact is not None:
         level = exact.transpose(dims[1], dims[0]).values
         ax.contour(x, y, level, levels=[0.0], colors=["black"], linewidths=1.5)
@@ -75,6 +80,11 @@ def basin_figure(found: xr.Dataset, path: Path) -> None:
         figure = Figure(figsize=(7.2, 4.4))
         basin_map(found, ax=figure.subplots())
         figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+
+
+def _hatch(ax: Axes, x: np.ndarray, y: np.ndarray, where: np.ndarray, hatch: str) -> None:
+    if where.any():
+        ax.pcolor(_edges(x), _edges(y), np.ma.masked_where(~where, np.zeros(where.shape)), hatch=hatch, alpha=0.0)
 
 
 def _pale(color: str) -> tuple[float, ...]:
