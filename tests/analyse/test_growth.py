@@ -143,8 +143,6 @@ def test_rates_that_depend_on_time():
     times = found["time"].values
     exact = np.sort(np.stack([np.sin(times), -(times**2) / 2], axis=1), axis=1)[:, ::-1]
     assert np.abs(found["log_growth"].values - exact).max() < 1e-8
-    steps = tm.Model(name="steps", flow={x: x * (t + 1)}, discrete=True, start={x: 1})
-    assert tm.growth(steps, 5)["log_growth"].values[:, 0] == pytest.approx(np.log([1, 1, 2, 6, 24, 120]), abs=1e-12)
 
 
 def test_a_run_brings_its_times_start_and_parameters():
@@ -217,7 +215,7 @@ def test_the_budget_and_failures():
     with pytest.raises(tm.DomainError, match="time_limit was spent"):
         tm.lyapunov(LORENZ, 50.0, time_limit=1e-9)
     falls = tm.Model(name="falls", flow={x: x**2}, start={x: 1})
-    with pytest.raises(tm.SolveError, match="blow_up at t = "):
+    with pytest.raises(tm.SolveError, match="at t = 1 along the trajectory"):
         tm.growth(falls, 2.0)
 
 

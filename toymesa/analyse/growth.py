@@ -215,8 +215,8 @@ def _of_run(model: Model, t: Any, start: Any, params: Any) -> tuple[Array, Any, 
         known = json.loads(t.attrs["params"])
         t, start, params = t["time"].values, json.loads(t.attrs["start"]), known
     times = output_times(t, until=None, discrete=model.discrete)
-    if times[0] < 0:
-        raise DomainError(f"t must not be negative: growth runs forward; got {times[0]:g}")
+    if times.min() < 0:
+        raise DomainError(f"t must not be negative: growth runs forward; got {times.min():g}")
     if times[-1] == 0:
         raise DomainError("t must reach beyond 0")
     return times, start, params
@@ -275,7 +275,7 @@ def _criterion(model: Model, threshold: Any, moved: Array | None, p: Array) -> _
             raise ArgumentError(f"threshold: no state or observable {name!r}{did_you_mean(name, allowed)}")
         level = scalar(f"threshold of {name!r}", size, 0.0, low_open=True)
         slope = _slopes(model, [name])
-        return lambda m: abs(float(slope(m, p)[0] @ m.propagator.applied(moved))) - level
+        return lambda m: abs(float(m.propagator.applied(moved, slope(m, p))[0])) - level
     factor = scalar("threshold", threshold, 1.0, low_open=True)
     return lambda m: float(m.propagator.decomposed()[0][0]) - math.log(factor)
 
@@ -336,8 +336,7 @@ def _growth_data(model: Model, times: Array, marks: list[_Mark | None], moved: A
         first[i], last[i], states[i] = sign * before[:, 0], sign * after[:, 0], mark.frame.state
         gap[i] = logs[i].sum() - mark.frame.trace
         if slopes is not None and moved is not None:
-            with np.errstate(invalid="ignore"):
-                deltas[i] = slopes(mark, p) @ mark.propagator.applied(moved)
+            deltas[i] = mark.propagator.applied(moved, slopes(mark, p))
     with np.errstate(divide="ignore", invalid="ignore"):
         exponents = np.where(times[:, None] > 0, logs / times[:, None], np.nan)
     data: dict[str, Any] = {n: ("time", states[:, i]) for i, n in enumerate(model.state_names)}

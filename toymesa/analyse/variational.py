@@ -141,12 +141,12 @@ class Propagator:
         left, logs, rows = graded_svd(self.logs, self.upper)
         return logs, self.orthogonal @ left, (rows @ self.first).T
 
-    def applied(self, start: Array) -> Array:
-        """A perturbation carried from the start; beyond floating point its entries are inf."""
+    def applied(self, start: Array, gradients: Array) -> Array:
+        """What a perturbation of the start has become, along each of the gradients (row, state); inf beyond floating point."""
         inner = self.upper @ (self.first @ start)
-        top = self.logs.max()
+        top = float(self.logs.max())
+        moved = gradients @ (self.orthogonal @ (np.exp(self.logs - top) * inner))
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = self.orthogonal @ (np.exp(self.logs - top) * inner)
             return np.asarray(np.where(moved == 0.0, 0.0, moved * np.exp(top)))
 
 
