@@ -52,9 +52,7 @@ def test_gated_gives_the_exact_separatrix_and_its_bracket():
 
 
 @settings(max_examples=12)
-@given(
-    st.tuples(*[st.floats(0.1, 10.0)] * 4), st.floats(-2.0, 2.0), st.floats(-2.0, 2.0), st.floats(-1.0, 2.0)
-)
+@given(st.tuples(*[st.floats(0.1, 10.0)] * 4), st.floats(-2.0, 2.0), st.floats(-2.0, 2.0), st.floats(-1.0, 2.0))
 @example((4.0, 1.0, 1.0, 1.0), 0.0, 0.0, 0.5)
 def test_the_label_is_the_sign_that_the_theorem_names(rates, w, m, d):
     names = ("diversity", "rate_w", "rate_m", "rate_d")
@@ -313,7 +311,9 @@ def test_the_command_prints_the_shape_that_its_help_says(tmp_path, capsys):
     page = capsys.readouterr().out
     assert "up" in page
     assert "unresolved: 0.5122 of the starts" in page
-    assert main(["basins", "gated", "--over", "m=-1:1", "--samples", "30", "--outcome", "m=m>w", "w=m<w", "--json"]) == 0
+    assert (
+        main(["basins", "gated", "--over", "m=-1:1", "--samples", "30", "--outcome", "m=m>w", "w=m<w", "--json"]) == 0
+    )
     assert json.loads(capsys.readouterr().out)["over"] == ["m"]
 
 

@@ -41,9 +41,7 @@ BALANCED = {"p_a": 1e-4, "p_b": -1e-4}
 def test_the_joint_trajectory_loses_its_balance_as_the_theorem_says(pressure):
     # cosh, Bessel functions, cosh times a decay, confluent hypergeometric functions
     lam, mu = pressure
-    found = tm.growth(
-        JOINT, TIMES, params={"diversity": 40.0, "lam": lam, "mu": mu}, perturbation=BALANCED
-    )
+    found = tm.growth(JOINT, TIMES, params={"diversity": 40.0, "lam": lam, "mu": mu}, perturbation=BALANCED)
     exact = joint_growth(TIMES, diversity=40.0, lam=lam, mu=mu)
     assert np.abs(found["delta_p_a"].values / 1e-4 / exact - 1).max() < 1e-8
     assert np.abs(found["delta_p_b"].values + found["delta_p_a"].values).max() < 1e-12
@@ -128,9 +126,7 @@ def test_graded_singular_values(logs, seed):
 def test_growth_is_the_derivative_of_the_solution_with_respect_to_the_start():
     model, t, h = tm.models.gated, [0.5, 2.0], 1e-5
     found = tm.growth(model, t, perturbation={"d": 1.0}, start={"w": 0.2, "m": -0.1, "d": 0.6})
-    ends = [
-        tm.solve(model, t, start={"w": 0.2, "m": -0.1, "d": 0.6 + s * h}, rtol=1e-12, atol=1e-14) for s in (1, -1)
-    ]
+    ends = [tm.solve(model, t, start={"w": 0.2, "m": -0.1, "d": 0.6 + s * h}, rtol=1e-12, atol=1e-14) for s in (1, -1)]
     for name in ("w", "m", "d", "loss", "error"):
         slope = (ends[0][name].values - ends[1][name].values) / (2 * h)
         assert found[f"delta_{name}"].values == pytest.approx(slope, rel=1e-6, abs=1e-8)
@@ -163,7 +159,7 @@ def test_a_run_brings_its_times_start_and_parameters():
 
 def test_lorenz():
     found = tm.lyapunov(LORENZ, 400.0, transient=20.0)
-    # Sprott 2003, "Chaos and Time-Series Analysis", table A.5: 0.9056, 0, -14.5723
+    # Sprott 2003, "Chaos and Time-Series Analysis", appendix A: 0.9056, 0, -14.5723
     for value, error, known in zip(
         found["exponent"].values, found["exponent_error"].values, (0.9056, 0.0, -14.5723), strict=True
     ):
@@ -176,7 +172,7 @@ def test_lorenz():
 
 def test_henon():
     found = tm.lyapunov(HENON, 20_000, transient=100)
-    # Sprott 2003, table A.2: 0.41922, -1.62319
+    # Sprott 2003, appendix A: 0.41922, -1.62319
     for value, error, known in zip(
         found["exponent"].values, found["exponent_error"].values, (0.41922, -1.62319), strict=True
     ):

@@ -40,7 +40,8 @@ _INTEGRATE = np.stack(
     ],
     axis=1,
 )
-_MOST_PANELS = 2**14
+_MOST_PANELS = 2**12  # of the coarse mesh
+_MOST_KNOTS = 200_000
 _FAR = 45.0  # e^-45 of an integral is beyond double precision
 
 
@@ -123,7 +124,7 @@ def _settled(answer: Callable[[int], Array], tol: float) -> Array:
     while panels <= _MOST_PANELS:
         now = answer(panels)
         with np.errstate(invalid="ignore"):
-            if np.all(np.abs(now - before) <= tol * np.abs(now)):  # logarithms would hide what 1e-10 of them is
+            if np.all((np.abs(now - before) <= tol * np.abs(now)) | (now == before)):  # also inf beyond floating point
                 return now
         panels, before = 2 * panels, now
     raise SolveError(
@@ -167,10 +168,27 @@ def _panel(line: _Line, left: float, width: float, phi: float) -> tuple[Array, f
     return (z, left + width, nodes, end) if width > 0 else (z[::-1], left + width, nodes[::-1], end)
 
 
-def _times(line: _Line, x: Array, a: float, b: float, kinds: list[str], panels: int) -> Array:
-    """T at every start, with the interval from a to b in equal panels between the starts."""
-    flat = np.unique(np.clip(x, a, b))
+def _mesh(line: _Line, a: float, b: float, flat: Array, panels: int) -> Array:
+    """Knots from a to b: equal panels, split at the starts and wherever a density changes by much within one."""
     knots = np.unique(np.concatenate([np.linspace(a, b, panels + 1), flat]))
+    for _ in range(60):  # towards a singular end the panels become geometric
+        width = np.diff(knots)
+        z = knots[:-1, None] + width[:, None] * _NODES
+        with np.errstate(all="ignore"):
+            variance = line.variance(z)
+            steep = np.abs(width[:, None] * 2.0 * line.drift(z) / variance).max(axis=1)
+            uneven = variance.max(axis=1) / variance.min(axis=1)
+        split = ~((steep < 8.0) & (uneven < 4.0)) & (width > 1e-14 * np.abs(knots[:-1] + width))
+        if not split.any() or knots.size > _MOST_KNOTS:
+            break
+        knots = np.sort(np.concatenate([knots, knots[:-1][split] + width[split] / 2.0]))
+    return knots
+
+
+def _times(line: _Line, x: Array, a: float, b: float, kinds: list[str], panels: int) -> Array:
+    """T at every start, on a mesh of at least that many panels."""
+    flat = np.unique(np.clip(x, a, b))
+    knots = _mesh(line, a, b, flat, panels)
     left, width = knots[:-1], np.diff(knots)
     z = left[:, None] + width[:, None] * _NODES
     with np.errstate(all="ignore"):
