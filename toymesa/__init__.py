@@ -62,7 +62,7 @@ _WHERE: dict[str, str] = {
     "escape_times": "analyse.escape",
     "growth": "analyse.growth",
     "kramers_time": "analyse.passage",
-    "lyapunov": "analyse.growth",
+    "lyapunov": "analyse.lyapunov",
     "mean_passage_time": "analyse.passage",
     "outcome_probabilities": "analyse.noise",
     "answer": "question",
@@ -101,7 +101,7 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.analyse.basins import basins as basins
     from toymesa.analyse.escape import escape_times as escape_times
     from toymesa.analyse.growth import growth as growth
-    from toymesa.analyse.growth import lyapunov as lyapunov
+    from toymesa.analyse.lyapunov import lyapunov as lyapunov
     from toymesa.analyse.noise import outcome_probabilities as outcome_probabilities
     from toymesa.analyse.passage import kramers_time as kramers_time
     from toymesa.analyse.passage import mean_passage_time as mean_passage_time

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toymesa.analyse.ends import Course
 from toymesa.analyse.outcomes import UNRESOLVED, End
 from toymesa.arguments import Array
+from toymesa.errors import DomainError
 from toymesa.solver.inputs import Cells, cells
 from toymesa.symbolic.model import Model
 
@@ -116,6 +117,8 @@ def edges_of(
         pairs.append(np.stack([a[differ], b[differ]], axis=1))
         along.append(np.full(pairs[-1].shape[0], i, dtype=np.int64))
     pair = np.concatenate(pairs)
+    if batch.params.shape[1] and (batch.params[pair[:, 0]] != batch.params[pair[:, 1]]).any():
+        raise DomainError("refine needs parameters that do not vary along the coordinates in over")
     return Edges(
         coordinates=names,
         fixed=fixed,

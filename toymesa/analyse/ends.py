@@ -18,7 +18,7 @@ from toymesa.solver.labels import Outcome, labelled
 from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
-_BLOCK = 1024
+_BLOCK = 256
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
-"""``growth`` and ``lyapunov``: how perturbations grow along a trajectory, for a while and in the long run."""
+"""``growth``: how small perturbations grow along a trajectory, and when they decide it."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,18 +13,13 @@ import sympy as sp
 import xarray as xr
 from scipy.optimize import brentq
 
-from toymesa.analyse.variational import Carrier, Frame, Propagator
+from toymesa.analyse.variational import Carrier
+from toymesa.analyse.walk import Mark, Walk, checked_model, course_attributes, one_trajectory
 from toymesa.arguments import Array, scalar
-from toymesa.errors import ArgumentError, DomainError, ToymesaWarning, did_you_mean, named_arguments
+from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
 from toymesa.kernels.arrays import array_function
-from toymesa.kernels.cache import installed
-from toymesa.solver.inputs import cells
 from toymesa.solver.options import controls, output_times
-from toymesa.symbolic.model import Model
-
-# a segment ends when the growth of its columns has come apart by a factor between e^2 and e^6
-_LOOSE, _TIGHT, _TORN = 2.0, 6.0, 12.0
-_BLOCKS = 20
+from toymesa.symbolic.model import TIME, Model
 
 
 @named_arguments
@@ -65,9 +59,9 @@ def growth(
     threshold ``t_decide`` (NaN if it is not reached). Numerical; exact to first order in the perturbation.
     Raises SolveError where the trajectory fails, ModelError for models without symbolic Jacobian.
     """
-    _check_model(model)
+    checked_model(model)
     times, start, params = _of_run(model, t, start, params)
-    x, p = _one(model, start, params)
+    x, p = one_trajectory(model, start, params)
     _, how = controls(
         method=method, rtol=rtol, atol=atol, first_step=None, max_step=math.inf, max_steps=max_steps, steady=False,
         span=float(times[-1]), states=model.state_names,
@@ -75,132 +69,21 @@ def growth(
     moved = None if perturbation is None else _direction(model, perturbation, x, p)
     reach = _criterion(model, threshold, moved, p)
     deadline = time.monotonic() + scalar("time_limit", time_limit, 0.0, low_open=True, infinite=True)
-    walk = _Walk(Carrier(model, p, how), x, deadline)
+    walk = Walk(Carrier(model, p, how), x, deadline)
     marks = [walk.to(float(s)) for s in times]
     data = _growth_data(model, times, marks, moved, p)
     if reach is not None:
         data["t_decide"] = ((), _decided(walk, marks, reach), {"long_name": "time at which the threshold is reached"})
     done = [m.frame.time for m in marks if m is not None]
-    data.attrs |= _attributes(model, x, p) | {"reached": max(done, default=0.0), "rtol": how.rtol, "atol": float(atol)}
+    data.attrs |= course_attributes(model, x, p) | {
+        "reached": max(done, default=0.0),
+        "rtol": how.rtol,
+        "atol": float(atol),
+    }
     return data
 
 
-@named_arguments
-def lyapunov(
-    model: Model,
-    t: float,
-    *,
-    transient: float = 0.0,
-    start: Any = None,
-    params: Any = None,
-    method: str = "auto",
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
-    max_steps: int = 1_000_000,
-    time_limit: float = 120.0,
-) -> xr.Dataset:
-    """Lyapunov spectrum of a flow (per unit of time) or map (per step), by repeated orthogonalization.
-
-    t : how long to average, after a ``transient`` that is left out (both whole numbers of steps for a map). start, params,
-    method, tolerances : as in :func:`toymesa.solve`, a number each. time_limit : seconds; the average then covers what was
-    done (``attrs["reached"]``).
-
-    Returns a Dataset over ``mode``: ``exponent`` (largest first) and ``exponent_error`` (standard error from 20 blocks in
-    time: of the average along this trajectory, for a chaotic one about what a longer run would change); ``course`` (time,
-    mode), the running averages; ``trace_mean``, the average of the trace of the Jacobian (of ln|det J| for a map), and
-    ``trace_gap``, the sum of the exponents minus it: zero for an exact solver, with a ToymesaWarning if it is not;
-    ``dimension`` (Kaplan and Yorke 1979). Method: Benettin, Galgani, Giorgilli and Strelcyn 1980. Numerical.
-    Raises SolveError where the trajectory fails, ModelError for models without symbolic Jacobian.
-    """
-    _check_model(model)
-    end = scalar("t", t, 0.0, low_open=True)
-    skip = scalar("transient", transient, 0.0)
-    if model.discrete and (end != round(end) or skip != round(skip)):
-        raise DomainError(f"t and transient of a map count its steps: whole numbers; got {end:g} and {skip:g}")
-    x, p = _one(model, start, params)
-    _, how = controls(
-        method=method, rtol=rtol, atol=atol, first_step=None, max_step=math.inf, max_steps=max_steps, steady=False,
-        span=end + skip, states=model.state_names,
-    )  # fmt: skip
-    deadline = time.monotonic() + scalar("time_limit", time_limit, 0.0, low_open=True, infinite=True)
-    carrier = Carrier(model, p, how)
-    walk = _Walk(carrier, x, deadline)
-    begin = walk.to(skip)  # the frame is settled too: it is that of the attractor from here on
-    if begin is None:
-        raise DomainError(f"time_limit was spent in the transient, at t = {walk.frame.time:g}")
-    cuts = np.linspace(skip, skip + end, _BLOCKS * 10 + 1)
-    cuts = np.unique(np.round(cuts)) if model.discrete else cuts
-    marks = [begin]
-    for s in cuts[1:]:
-        mark = walk.to(float(s))
-        if mark is None:
-            break
-        marks.append(mark)
-    if len(marks) < 2:
-        raise DomainError(f"time_limit was spent before any average, at t = {walk.frame.time:g}")
-    return _spectrum(model, marks, x, p)
-
-
-# ---------------------------------------------------------------- walking along
-
-
-class _Mark:
-    """A place on the way: the frame there and the propagator up to there."""
-
-    def __init__(self, frame: Frame, propagator: Propagator) -> None:
-        self.frame, self.propagator = frame, propagator
-
-
-class _Walk:
-    """A frame carried along, orthogonalized again whenever it comes apart."""
-
-    def __init__(self, carrier: Carrier, x: Array, deadline: float) -> None:
-        self.carrier, self.deadline = carrier, deadline
-        self.propagator = Propagator(x.size)
-        self.frame = Frame(0.0, x.copy(), self.propagator.orthogonal)
-        self.segment = 1.0 if carrier.model.discrete else math.inf
-
-    def to(self, end: float) -> _Mark | None:
-        """The place at that time; None once the budget is spent."""
-        while self.frame.time < end:
-            if time.monotonic() > self.deadline:
-                return None
-            self._advance(end)
-        return _Mark(self.frame, self.propagator)
-
-    def _advance(self, end: float) -> None:
-        now, discrete = self.frame.time, self.carrier.model.discrete
-        if math.isinf(self.segment):
-            self.segment = self._first(end - now)
-        length = min(self.segment, end - now)
-        if discrete:
-            length = max(1.0, math.floor(length))
-        ahead = self.carrier.carried(self.frame, end if length >= (end - now) * (1 - 1e-9) else now + length)
-        after = self.propagator.followed(ahead.columns)
-        torn = float(np.ptp(after.logs - self.propagator.logs))
-        if torn > _TORN and length > (1.0 if discrete else 1e-9 * max(end, 1e-300)):
-            self.segment = length / 2.0
-            return
-        if torn > _TIGHT:
-            self.segment = length / 1.5
-        elif torn < _LOOSE and length == self.segment:
-            self.segment *= 1.5
-        self.frame, self.propagator = Frame(ahead.time, ahead.state, after.orthogonal, ahead.trace), after
-
-    def _first(self, span: float) -> float:
-        n = self.frame.state.size
-        matrix = np.empty(n * n)
-        self.carrier.plain.field(1, self.frame.time, self.frame.state, self.carrier.params, matrix)
-        size = float(np.linalg.norm(matrix))
-        return min(span, 1.0 / size) if math.isfinite(size) and size > 0.0 else span
-
-
 # ---------------------------------------------------------------- what was asked
-
-
-def _check_model(model: Any) -> None:
-    if not isinstance(model, Model):
-        raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
 
 
 def _of_run(model: Model, t: Any, start: Any, params: Any) -> tuple[Array, Any, Any]:
@@ -220,13 +103,6 @@ def _of_run(model: Model, t: Any, start: Any, params: Any) -> tuple[Array, Any, 
     if times[-1] == 0:
         raise DomainError("t must reach beyond 0")
     return times, start, params
-
-
-def _one(model: Model, start: Any, params: Any) -> tuple[Array, Array]:
-    batch = cells(model, start, params, np.random.default_rng(0))
-    if batch.dims:
-        raise DomainError(f"start and params must be one number each here; {', '.join(batch.dims)} has several")
-    return batch.starts[0], batch.params[0]
 
 
 def _direction(model: Model, given: Any, x: Array, p: Array) -> Array:
@@ -258,7 +134,7 @@ def _direction(model: Model, given: Any, x: Array, p: Array) -> Array:
     return out
 
 
-_Criterion = Callable[[_Mark], float]
+_Criterion = Callable[[Mark], float]
 
 
 def _criterion(model: Model, threshold: Any, moved: Array | None, p: Array) -> _Criterion | None:
@@ -280,22 +156,22 @@ def _criterion(model: Model, threshold: Any, moved: Array | None, p: Array) -> _
     return lambda m: float(m.propagator.decomposed()[0][0]) - math.log(factor)
 
 
-def _slopes(model: Model, names: list[str]) -> Callable[[_Mark, Array], Array]:
+def _slopes(model: Model, names: list[str]) -> Callable[[Mark, Array], Array]:
     """Gradients of states and observables, (name, state), at a place."""
     exprs = {s.name: sp.sympify(s) for s in model.states} | dict(model.observables)
     flat = [sp.diff(exprs[n], s) for n in names for s in model.states]
-    function = array_function([*model.states, *model.params, sp.Symbol("t", real=True)], flat)
+    function = array_function([*model.states, *model.params, TIME], flat)
 
-    def slopes(mark: _Mark, p: Array) -> Array:
+    def slopes(mark: Mark, p: Array) -> Array:
         values = function(*mark.frame.state, *p, mark.frame.time)
         return np.array([float(v) for v in values]).reshape(len(names), -1)
 
     return slopes
 
 
-def _decided(walk: _Walk, marks: list[_Mark | None], reach: _Criterion) -> float:
+def _decided(walk: Walk, marks: list[Mark | None], reach: _Criterion) -> float:
     """The first time at which the criterion holds, between the times looked at."""
-    before: _Mark | None = None
+    before: Mark | None = None
     for mark in marks:
         if mark is None:
             break
@@ -305,9 +181,9 @@ def _decided(walk: _Walk, marks: list[_Mark | None], reach: _Criterion) -> float
     return math.nan
 
 
-def _between(walk: _Walk, before: _Mark, mark: _Mark, reach: _Criterion) -> float:
+def _between(walk: Walk, before: Mark, mark: Mark, reach: _Criterion) -> float:
     def at(time_: float) -> float:
-        part = _Walk(walk.carrier, before.frame.state, math.inf)
+        part = Walk(walk.carrier, before.frame.state, math.inf)
         part.frame, part.propagator = before.frame, before.propagator
         place = part.to(time_)
         return math.nan if place is None else reach(place)
@@ -321,7 +197,7 @@ def _between(walk: _Walk, before: _Mark, mark: _Mark, reach: _Criterion) -> floa
 # ---------------------------------------------------------------- what is answered
 
 
-def _growth_data(model: Model, times: Array, marks: list[_Mark | None], moved: Array | None, p: Array) -> xr.Dataset:
+def _growth_data(model: Model, times: Array, marks: list[Mark | None], moved: Array | None, p: Array) -> xr.Dataset:
     n, count = len(model.states), times.size
     logs, states, gap = np.full((count, n), np.nan), np.full((count, n), np.nan), np.full(count, np.nan)
     first, last = np.full((count, n), np.nan), np.full((count, n), np.nan)
@@ -350,55 +226,3 @@ def _growth_data(model: Model, times: Array, marks: list[_Mark | None], moved: A
     if moved is not None:
         data |= {f"delta_{n}": ("time", deltas[:, i], {"long_name": f"deviation of {n}"}) for i, n in enumerate(names)}
     return xr.Dataset(data, coords={"time": times, "state": list(model.state_names)})
-
-
-def _spectrum(model: Model, marks: list[_Mark], x: Array, p: Array) -> xr.Dataset:
-    begin, end = marks[0], marks[-1]
-    times = np.array([m.frame.time for m in marks])
-    sums = np.stack([m.propagator.logs for m in marks]) - begin.propagator.logs
-    spans = times[1:] - times[0]
-    order = np.argsort(-sums[-1], kind="stable")
-    sums = sums[:, order]
-    course = sums[1:] / spans[:, None]
-    blocks = min(_BLOCKS, len(marks) - 1)
-    at = np.round(np.linspace(0, len(marks) - 1, blocks + 1)).astype(int)
-    pieces = np.diff(sums[at], axis=0) / np.diff(times[at])[:, None]
-    error = pieces.std(axis=0, ddof=1) / math.sqrt(blocks) if blocks > 1 else np.full(x.size, np.nan)
-    trace = (end.frame.trace - begin.frame.trace) / spans[-1]
-    gap = float(course[-1].sum() - trace)
-    scale = float(np.abs(course[-1]).sum()) + abs(trace)
-    if abs(gap) > 1e-4 * max(scale, 1e-12):
-        message = (
-            f"{model.name}: the exponents sum to {course[-1].sum():g} and the trace averages {trace:g}: tighten rtol"
-        )
-        warnings.warn(message, ToymesaWarning, stacklevel=4)
-    data = {
-        "exponent": ("mode", course[-1], {"long_name": "Lyapunov exponent"}),
-        "exponent_error": ("mode", error, {"long_name": "standard error from blocks in time"}),
-        "course": (("time", "mode"), course, {"long_name": "running average"}),
-        "trace_mean": ((), float(trace), {"long_name": "mean trace of the Jacobian"}),
-        "trace_gap": ((), gap, {"long_name": "sum of the exponents minus the mean trace"}),
-        "dimension": ((), _kaplan_yorke(course[-1]), {"long_name": "Kaplan-Yorke dimension"}),
-    }
-    attrs = _attributes(model, x, p) | {"reached": float(times[-1]), "transient": float(times[0])}
-    return xr.Dataset(data, coords={"time": times[1:]}, attrs=attrs)
-
-
-def _kaplan_yorke(exponents: Array) -> float:
-    """j + (sum of the first j)/|the next|, j the most that sum to something not negative."""
-    sums = np.cumsum(exponents)
-    kept = np.flatnonzero(sums >= 0.0)
-    if kept.size == 0:
-        return 0.0
-    j = int(kept[-1])
-    return float(exponents.size) if j == exponents.size - 1 else j + 1 + float(sums[j] / abs(exponents[j + 1]))
-
-
-def _attributes(model: Model, x: Array, p: Array) -> dict[str, Any]:
-    return {
-        "model": model.name,
-        "fingerprint": model.fingerprint,
-        "params": json.dumps(dict(zip(model.param_names, p.tolist(), strict=True)), sort_keys=True),
-        "start": json.dumps(dict(zip(model.state_names, x.tolist(), strict=True)), sort_keys=True),
-        "versions": json.dumps({n: installed(n) for n in ("toymesa", "numpy", "scipy", "sympy", "numba", "xarray")}),
-    }

@@ -26,7 +26,7 @@ from toymesa.arguments import Array, real, scalar
 from toymesa.errors import ArgumentError, DomainError, SolveError, named_arguments
 from toymesa.kernels.arrays import array_function
 from toymesa.solver.inputs import cells
-from toymesa.symbolic.model import Model
+from toymesa.symbolic.model import TIME, Model
 
 ENDS = ("absorbing", "reflecting")
 _ORDER = 16
@@ -57,7 +57,7 @@ class _Line:
     def of(model: Any, params: Any, who: str) -> _Line:
         if not isinstance(model, Model):
             raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
-        if len(model.states) != 1 or model.noise is None or not model.autonomous or model.noise.has(sp.Symbol("t")):
+        if len(model.states) != 1 or model.noise is None or not model.autonomous or model.noise.has(TIME):
             raise ArgumentError(f"{who} needs a model with one state, with noise and without explicit time")
         batch = cells(model, None, params, np.random.default_rng(0))
         if batch.dims:
