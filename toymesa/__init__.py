@@ -58,13 +58,13 @@ _WHERE: dict[str, str] = {
     "Stability": "analyse",
     "follow": "analyse",
     "coexistence": "analyse",
-    "basins": "analyse.basins",
-    "escape_times": "analyse.escape",
-    "growth": "analyse.growth",
-    "kramers_time": "analyse.passage",
-    "lyapunov": "analyse.lyapunov",
-    "mean_passage_time": "analyse.passage",
-    "outcome_probabilities": "analyse.noise",
+    "basins": "analyse",
+    "escape_times": "analyse",
+    "growth": "analyse",
+    "kramers_time": "analyse",
+    "lyapunov": "analyse",
+    "mean_passage_time": "analyse",
+    "outcome_probabilities": "analyse",
     "answer": "question",
     "sweep": "sweep.run",
     "open_sweep": "sweep.run",
@@ -94,17 +94,17 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.analyse import Continuum as Continuum
     from toymesa.analyse import FixedPoint as FixedPoint
     from toymesa.analyse import Stability as Stability
+    from toymesa.analyse import basins as basins
     from toymesa.analyse import coexistence as coexistence
+    from toymesa.analyse import escape_times as escape_times
     from toymesa.analyse import fixed_points as fixed_points
     from toymesa.analyse import follow as follow
+    from toymesa.analyse import growth as growth
+    from toymesa.analyse import kramers_time as kramers_time
+    from toymesa.analyse import lyapunov as lyapunov
+    from toymesa.analyse import mean_passage_time as mean_passage_time
+    from toymesa.analyse import outcome_probabilities as outcome_probabilities
     from toymesa.analyse import stability as stability
-    from toymesa.analyse.basins import basins as basins
-    from toymesa.analyse.escape import escape_times as escape_times
-    from toymesa.analyse.growth import growth as growth
-    from toymesa.analyse.lyapunov import lyapunov as lyapunov
-    from toymesa.analyse.noise import outcome_probabilities as outcome_probabilities
-    from toymesa.analyse.passage import kramers_time as kramers_time
-    from toymesa.analyse.passage import mean_passage_time as mean_passage_time
     from toymesa.errors import ArgumentError as ArgumentError
     from toymesa.errors import DomainError as DomainError
     from toymesa.errors import ExpressionError as ExpressionError

@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toymesa.cli import OK, PARTIAL
+from toymesa.cli.arguments import assignments, emit, find_model, number
 from toymesa.cli.show import plain, table
 from toymesa.errors import ArgumentError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+def run_basins(arguments: argparse.Namespace) -> int:
+    """Which start ends where."""
+    from toymesa.analyse.basins import basins
+
+    model = find_model(arguments.model, arguments.mechanisms)
+    if not arguments.over:
+        raise ArgumentError(f"--over is missing: name the starts to vary, such as --over {model.state_names[0]}=-1:1")
+    if arguments.plot is not None and (len(arguments.over) != 2 or arguments.samples is not None):
+        raise ArgumentError("--plot draws a map over two coordinates on a grid: give two --over and no --samples")
+    found = basins(
+        model,
+        ranges(arguments.over, sampled=arguments.samples is not None),
+        outcomes=pairs(arguments.outcomes, "--outcome", "name=formula") or None,
+        params=assignments(arguments.params, "--set"),
+        start=assignments(arguments.start, "--start"),
+        t=arguments.t,
+        samples=arguments.samples,
+        refine=arguments.refine,
+        time_limit=arguments.time_limit,
+        rng=arguments.seed,
+        progress=sys.stderr.isatty(),
+    )
+    if arguments.plot is not None:
+        from toymesa.plot import basin_figure
+
+        basin_figure(found, Path(arguments.plot))
+        print(f"wrote {arguments.plot}", file=sys.stderr)
+    data = basins_data(found)
+    emit(arguments, data, basins_page(data))
+    return OK if data["complete"] else PARTIAL
 
 
 def pairs(given: Sequence[str], what: str, example: str) -> dict[str, str]:
@@ -28,8 +65,6 @@ def pairs(given: Sequence[str], what: str, example: str) -> dict[str, str]:
 
 def ranges(given: Sequence[str], *, sampled: bool) -> dict[str, tuple[Any, ...]]:
     """``name=lo:hi[:count]`` as (low, high, count), 41 by default; without counts for a sample."""
-    from toymesa.cli.commands import number
-
     out: dict[str, tuple[Any, ...]] = {}
     for name, text in pairs(given, "--over", "name=lo:hi or name=lo:hi:count").items():
         parts = text.split(":")

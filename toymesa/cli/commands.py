@@ -9,6 +9,7 @@ from typing import Any
 
 from toymesa.cli import FAILED, OK, PARTIAL, show
 from toymesa.cli.arguments import assignments, emit, find_model, interval, number, split_names
+from toymesa.cli.basins import run_basins
 from toymesa.cli.continuation import run_follow
 from toymesa.cli.laboratory import run_fixed_points, run_stability
 from toymesa.errors import ArgumentError
@@ -75,39 +76,6 @@ def run_solve(arguments: argparse.Namespace) -> int:
         print(f"toymesa solve: {show.failure(run)}", file=sys.stderr)
         return PARTIAL
     return OK
-
-
-def run_basins(arguments: argparse.Namespace) -> int:
-    """Which start ends where."""
-    from toymesa.analyse.basins import basins
-    from toymesa.cli.basins import basins_data, basins_page, pairs, ranges
-
-    model = find_model(arguments.model, arguments.mechanisms)
-    if not arguments.over:
-        raise ArgumentError(f"--over is missing: name the starts to vary, such as --over {model.state_names[0]}=-1:1")
-    if arguments.plot is not None and (len(arguments.over) != 2 or arguments.samples is not None):
-        raise ArgumentError("--plot draws a map over two coordinates on a grid: give two --over and no --samples")
-    found = basins(
-        model,
-        ranges(arguments.over, sampled=arguments.samples is not None),
-        outcomes=pairs(arguments.outcomes, "--outcome", "name=formula") or None,
-        params=assignments(arguments.params, "--set"),
-        start=assignments(arguments.start, "--start"),
-        t=arguments.t,
-        samples=arguments.samples,
-        refine=arguments.refine,
-        time_limit=arguments.time_limit,
-        rng=arguments.seed,
-        progress=sys.stderr.isatty(),
-    )
-    if arguments.plot is not None:
-        from toymesa.plot import basin_figure
-
-        basin_figure(found, Path(arguments.plot))
-        print(f"wrote {arguments.plot}", file=sys.stderr)
-    data = basins_data(found)
-    emit(arguments, data, basins_page(data))
-    return OK if data["complete"] else PARTIAL
 
 
 def run_models(arguments: argparse.Namespace) -> int:
@@ -212,4 +180,4 @@ def run_info(arguments: argparse.Namespace) -> int:
     return OK
 
 
-__all__ = ["run_fixed_points", "run_follow", "run_stability"]
+__all__ = ["run_basins", "run_fixed_points", "run_follow", "run_stability"]
