@@ -58,6 +58,13 @@ _WHERE: dict[str, str] = {
     "Stability": "analyse",
     "follow": "analyse",
     "coexistence": "analyse",
+    "basins": "analyse",
+    "escape_times": "analyse",
+    "growth": "analyse",
+    "kramers_time": "analyse",
+    "lyapunov": "analyse",
+    "mean_passage_time": "analyse",
+    "outcome_probabilities": "analyse",
     "answer": "question",
     "sweep": "sweep.run",
     "open_sweep": "sweep.run",
@@ -87,9 +94,16 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.analyse import Continuum as Continuum
     from toymesa.analyse import FixedPoint as FixedPoint
     from toymesa.analyse import Stability as Stability
+    from toymesa.analyse import basins as basins
     from toymesa.analyse import coexistence as coexistence
+    from toymesa.analyse import escape_times as escape_times
     from toymesa.analyse import fixed_points as fixed_points
     from toymesa.analyse import follow as follow
+    from toymesa.analyse import growth as growth
+    from toymesa.analyse import kramers_time as kramers_time
+    from toymesa.analyse import lyapunov as lyapunov
+    from toymesa.analyse import mean_passage_time as mean_passage_time
+    from toymesa.analyse import outcome_probabilities as outcome_probabilities
     from toymesa.analyse import stability as stability
     from toymesa.errors import ArgumentError as ArgumentError
     from toymesa.errors import DomainError as DomainError

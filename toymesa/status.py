@@ -21,6 +21,7 @@ class Status(IntEnum):
     OVERFLOW = 10
     WORKER_LOST = 11
     MEASURE_FAILED = 12
+    NOT_ESCAPED = 13
 
     @property
     def label(self) -> str:
@@ -47,4 +48,5 @@ _ADVICE: dict[Status, str] = {
     Status.OVERFLOW: "a value left the range of floating-point numbers, or a formula its domain: rescale or restrict the inputs",
     Status.WORKER_LOST: "every process that tried this cell died: run the cell alone to see why, and give workers more memory",
     Status.MEASURE_FAILED: "a measure of yours raised an exception there: the sweep's notes have the first message",
+    Status.NOT_ESCAPED: "the path was still inside at the last time: raise t, or read the times as censored",
 }

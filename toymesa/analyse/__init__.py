@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from toymesa.analyse.basins import basins
 from toymesa.analyse.census import Census, Continuum, FixedPoint
 from toymesa.analyse.coexistence import coexistence
+from toymesa.analyse.escape import escape_times
 from toymesa.analyse.fixed_points import fixed_points
 from toymesa.analyse.follow import follow
+from toymesa.analyse.growth import growth
+from toymesa.analyse.lyapunov import lyapunov
+from toymesa.analyse.noise import outcome_probabilities
+from toymesa.analyse.passage import kramers_time, mean_passage_time
 from toymesa.analyse.rates import sampled_rates
 from toymesa.analyse.spectrum import KINDS
 from toymesa.analyse.stability import Stability, stability
@@ -16,9 +22,16 @@ __all__ = [
     "Continuum",
     "FixedPoint",
     "Stability",
+    "basins",
     "coexistence",
+    "escape_times",
     "fixed_points",
     "follow",
+    "growth",
+    "kramers_time",
+    "lyapunov",
+    "mean_passage_time",
+    "outcome_probabilities",
     "sampled_rates",
     "stability",
 ]

@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     _answer(command("answer", "the main job: is training still joint when it stops, and what would change that?"))
     _solve(command("solve", "solve a model over time"))
     _follow(command("follow", "follow fixed points and cycles in a parameter, or folds and Hopf points in two"))
+    _basins(command("basins", "which start ends in which outcome, and where the boundaries run"))
     models = command("models", "list the models, or show one with its equations and claims")
     models.add_argument("name", nargs="?", metavar="NAME")
     verify = command("verify", "prove or refute a claim about a model")
@@ -172,6 +173,27 @@ def _sweep(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--export", metavar="FILE", help="write the results as .nc, .csv or .parquet")
     sub.add_argument("--estimate", action="store_true", help="say how large and how long it is, and stop")
     sub.add_argument("--allow-large", action="store_true", help="run what is refused as absurd")
+
+
+def _basins(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL")
+    sub.add_argument(
+        "--over", nargs="+", action="extend", default=[], metavar="name=lo:hi[:count]",
+        help="coordinates of the start (count: 41)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--outcome", nargs="+", action="extend", default=[], metavar="name=formula", dest="outcomes",
+        help="what an end is called: 'a=p_a > p_b'; the first that holds (default: the steady states found)",
+    )  # fmt: skip
+    sub.add_argument("--set", nargs="+", action="extend", default=[], metavar="name=value", dest="params")
+    sub.add_argument("--start", nargs="+", action="extend", default=[], metavar="name=value", help="the other states")
+    sub.add_argument("--mechanisms", metavar="a,b,...", help="names, for the model 'mechanisms'")
+    sub.add_argument("--t", type=float, metavar="T", help="stop at this time (default: when steady)")
+    sub.add_argument("--samples", type=int, metavar="N", help="N random starts instead of a grid")
+    sub.add_argument("--seed", type=int, default=0, help="of --samples (default 0)")
+    sub.add_argument("--refine", type=float, metavar="WIDTH", help="bracket every boundary to this width")
+    sub.add_argument("--time-limit", type=float, default=60.0, metavar="S", help="budget in seconds (default 60)")
+    sub.add_argument("--plot", metavar="FILE", help="draw the map into a PNG, SVG or PDF file")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from toymesa.cli import FAILED, OK, PARTIAL, show
 from toymesa.cli.arguments import assignments, emit, find_model, interval, number, split_names
+from toymesa.cli.basins import run_basins
 from toymesa.cli.continuation import run_follow
 from toymesa.cli.laboratory import run_fixed_points, run_stability
 from toymesa.errors import ArgumentError
@@ -179,4 +180,4 @@ def run_info(arguments: argparse.Namespace) -> int:
     return OK
 
 
-__all__ = ["run_fixed_points", "run_follow", "run_stability"]
+__all__ = ["run_basins", "run_fixed_points", "run_follow", "run_stability"]

@@ -22,6 +22,13 @@ SHAPES: dict[str, str] = {
         "omega and criticality are null but at Hopf points. Exit code 3: not everything was followed; what was not is said on "
         "standard error"
     ),
+    "basins": (
+        'JSON: {"model", "over": {name: [values]} (with --samples [name, ..]), "outcomes": [{"name", "count", "fraction", '
+        '"low", "high", and without --outcome "state": {name: x}}, ..], "unresolved": share, "labels": nested lists in the '
+        'order of over (position in outcomes, -1 unresolved), "complete": true if nothing is unresolved, with --refine '
+        '"boundary": [{"along": name, "low": {name: x}, "high": {name: x}, "labels": [a, b], "done": true}, ..]}; exit code '
+        "3 if something is unresolved"
+    ),
     "models": (
         'JSON without NAME: {"models": [{"name", "question"}, ..]}; with NAME: {"name", "question", "reference", '
         '"fingerprint", "latex", "states": [{"name", "meaning"}, ..], "parameters": [{"name", "default", "domain": '

@@ -9,7 +9,7 @@ sum_k B_kj dB_ir/dx_k (n*m*m, by i, j, r). States, parameters and results are pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -147,6 +147,19 @@ def noise_source(model: Model) -> str:
         lines.append(f"    {word} what == {what}:")
         lines += _loads(exprs, model, "        ") + _branch(exprs, _names(model), "        ")
     return "\n".join(lines) + "\n"
+
+
+def region_field(model: Model, margins: Sequence[sp.Expr]) -> Any:
+    """``region(what, t, x, p, out)``: 0 the margins g_k, positive inside a region; 1 their variance rates |B^T grad g_k|^2."""
+    if model.noise is None:
+        raise ValueError("the model has no noise")
+    slopes = [sp.Matrix([[sp.diff(g, s) for s in model.states]]) * sp.Matrix(model.noise) for g in margins]
+    rates = [sp.Add(*[e**2 for e in row]) for row in slopes]
+    lines = [_HEADER, "", _DECORATOR.format(options=_OPTIONS), "def field(what, t, x, p, out):"]
+    for word, what, exprs in (("if", 0, list(margins)), ("elif", 1, rates)):
+        lines.append(f"    {word} what == {what}:")
+        lines += _loads(exprs, model, "        ") + _branch(exprs, _names(model), "        ")
+    return load_source("\n".join(lines) + "\n").field
 
 
 def milstein_terms(model: Model) -> list[list[list[sp.Expr]]]:

@@ -27,7 +27,7 @@ _THREE = math.sqrt(3.0)
     ),
     **_OPTIONS,
 )
-def _draw(method, key, stream, path, draw, c, pair, out):
+def draw_increments(method, key, stream, path, draw, c, pair, out):
     """Standard increments of one step (normal, or of three points for the weak method); returns the next draw number."""
     for i in range(0, out.size, 2):
         if method == WEAK2:
@@ -101,6 +101,32 @@ def _weak_step(field, noise, t, h, x, p, xi, sign, new, B, flat):
                 new[i] += 0.25 * root * ((up + down - 2.0 * base[i, j]) * xi[j] + (up - down) * (xi[j] * xi[r] + v))
 
 
+@nb.njit(
+    nb.void(
+        FIELD, FIELD, nb.int64, nb.float64, nb.float64, nb.float64[::1], nb.float64[::1], nb.float64[::1],
+        nb.float64[::1], nb.float64[::1], nb.float64[::1], nb.float64[::1],
+    ),
+    **_OPTIONS,
+)  # fmt: skip
+def strong_step(field, noise, method, t, h, x, p, xi, new, a, flat, second):
+    """One step of Euler-Maruyama or Milstein into ``new``; ``flat`` keeps the noise matrix at its start."""
+    n, m = x.size, xi.size
+    root = math.sqrt(h)
+    field(0, t, x, p, a)
+    noise(0, t, x, p, flat)
+    for i in range(n):
+        new[i] = x[i] + h * a[i]
+        for j in range(m):
+            new[i] += flat[i * m + j] * root * xi[j]
+    if method == MILSTEIN:
+        noise(1, t, x, p, second)
+        for i in range(n):
+            for j in range(m):
+                for r in range(m):
+                    both = xi[j] * xi[r] - (1.0 if j == r else 0.0)
+                    new[i] += 0.5 * h * second[(i * m + j) * m + r] * both
+
+
 _paths_signature = nb.void(
     FIELD,  # drift
     FIELD,  # noise: 0 the matrix B, row-major; 1 the terms of Milstein's correction
@@ -135,10 +161,9 @@ def run_paths(field, noise, method, times, step, m, starts, params, key, names, 
         for k in range(times.size):
             steps = math.ceil((times[k] - t) / step * (1.0 - 1e-12)) if times[k] > t else 0
             h = (times[k] - t) / steps if steps > 0 else 0.0
-            root = math.sqrt(h)
             for s in range(steps):
                 now = t + s * h
-                draw = _draw(method, key, stream, path, draw, c, pair, xi)
+                draw = draw_increments(method, key, stream, path, draw, c, pair, xi)
                 if method == WEAK2:
                     for i in range(m):
                         for j in range(i + 1, m):
@@ -148,19 +173,7 @@ def run_paths(field, noise, method, times, step, m, starts, params, key, names, 
                     _weak_step(field, noise, now, h, x, p, xi, sign, new, B, flat)
                     x[:] = new
                     continue
-                field(0, now, x, p, a)
-                noise(0, now, x, p, flat)
-                for i in range(n):
-                    new[i] = x[i] + h * a[i]
-                    for j in range(m):
-                        new[i] += flat[i * m + j] * root * xi[j]
-                if method == MILSTEIN:
-                    noise(1, now, x, p, second)
-                    for i in range(n):
-                        for j in range(m):
-                            for r in range(m):
-                                both = xi[j] * xi[r] - (1.0 if j == r else 0.0)
-                                new[i] += 0.5 * h * second[(i * m + j) * m + r] * both
+                strong_step(field, noise, method, now, h, x, p, xi, new, a, flat, second)
                 x[:] = new
             t = times[k]
             if not finite(x):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toymesa.plot.basin import basin_figure, basin_map
 from toymesa.plot.bifurcation import bifurcation_diagram, follow_figure, stability_chart
 from toymesa.plot.capability import capability_course
 from toymesa.plot.coopetition import transience_course
@@ -19,6 +20,8 @@ from toymesa.plot.style import style
 
 __all__ = [
     "answer_figures",
+    "basin_figure",
+    "basin_map",
     "bifurcation_diagram",
     "bits_course",
     "capability_course",

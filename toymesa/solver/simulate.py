@@ -63,14 +63,14 @@ def simulate(
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
     if model.noise is None:
         raise ArgumentError(f"model {model.name!r} has no noise: use toymesa.solve, or give it some by GradientNoise")
-    chosen = _chosen(model, method)
+    chosen = chosen_method(model, method)
     times = _times(t)
     size = float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
     count = whole("paths", paths, 1)
     draw, seed = generator("rng", rng)
     used = int(draw.integers(2**63)) if seed is None else seed  # recorded, so that every run can be repeated
     batch = cells(model, start, params, draw)
-    every, names = _every_path(batch, count)
+    every, names = every_path(batch, count)
     states, status = _run(model, every, names, times, size, chosen, key_of(used), threads, shown(progress))
     rows = every.bad.size
     outcome = Outcome(
@@ -84,7 +84,8 @@ def simulate(
     return data.drop_vars("nsteps")
 
 
-def _chosen(model: Model, method: object) -> str:
+def chosen_method(model: Model, method: object) -> str:
+    """The method for noise that was asked for; "auto" is Milstein where the noise commutes, else Euler-Maruyama."""
     if not isinstance(method, str) or method not in _METHODS:
         raise DomainError(f"there is no method {method!r} for noise{did_you_mean(str(method), _METHODS)}")
     if method not in ("auto", "milstein"):
@@ -112,7 +113,7 @@ def _times(t: Any) -> Array:
     return times
 
 
-def _every_path(batch: Cells, count: int) -> tuple[Cells, NDArray[np.uint64]]:
+def every_path(batch: Cells, count: int) -> tuple[Cells, NDArray[np.uint64]]:
     """The cells with a dimension ``path`` behind their own, and the stream (cell) and path number of each row."""
     if "path" in batch.dims:
         raise DomainError("a dimension must not be called 'path': the name is reserved")
