@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import toymesa as tm
 from toymesa.errors import ArgumentError, DomainError, ModelError
+from toymesa.symbolic.claim_files import load_claim
 from toymesa.symbolic.claims import KINDS
 
 x, y = sp.symbols("x y", real=True)
@@ -219,3 +220,16 @@ def test_incomplete_claims():
 def test_text_in_a_claim_is_not_evaluated():
     with pytest.raises(ModelError, match="made of SymPy symbols"):
         tm.verify(claim("identity", lhs="__import__('os').getpid()", rhs=sp.Integer(1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('kind = "limit"\nsymbols = ["x"]\nexpr = "exp(-x)"\nvariable = "x"\nvalue = 0\n', "point: is missing"),
+        ('kind = "numerical"\n', "unknown kind 'numerical'"),
+    ],
+)
+def test_files_name_what_is_missing(tmp_path, text, message):
+    (tmp_path / "claim.toml").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        load_claim(tmp_path / "claim.toml")
