@@ -167,3 +167,14 @@ def test_cross_check_can_fail():
     assert not all(r["ok"] for r in tm.cross_check(wrong))
     drifting = DECAY.with_(invariants={"x": tm.Invariant(expr=x)})
     assert not all(r["ok"] for r in tm.cross_check(drifting))
+
+
+@pytest.mark.parametrize("rtol", [1e-5, 1e-8])
+@pytest.mark.parametrize("rate", [1e4, 1e9])
+def test_between_the_steps_a_stiff_solution_keeps_the_tolerance_too(rate, rtol):
+    slaved = tm.Model(name="slaved", flow={x: -k * (x - sp.cos(tm.TIME))}, params={k: 1.0}, observables={"o": x})
+    run = tm.solve(slaved, t=np.linspace(0, 5, 201), params={"k": rate}, rtol=rtol)
+    t = run["time"].values
+    exact = (rate**2 * np.cos(t) + rate * np.sin(t) - rate**2 * np.exp(-rate * t)) / (rate**2 + 1)
+    assert "rodas5p" in run.attrs["method"]
+    np.testing.assert_allclose(run["x"].values, exact, rtol=0, atol=3 * rtol)

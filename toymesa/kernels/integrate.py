@@ -12,7 +12,7 @@ import numba as nb
 import numpy as np
 
 from toymesa.kernels.explicit import FIELD, POWERS, STAGES, explicit_dense, explicit_step, explicit_stiffness
-from toymesa.kernels.rosenbrock import backsolve, factorize, rosenbrock_dense, rosenbrock_step
+from toymesa.kernels.rosenbrock import backsolve, factorize, rosenbrock_between, rosenbrock_dense, rosenbrock_step
 
 TSIT5, DOP853, RODAS5P = 0, 1, 2
 # codes of toymesa.status, as plain numbers for compiled code
@@ -199,6 +199,10 @@ def integrate(
                 field(2, t, x, p, drift)
                 fresh_jacobian = True
             error = rosenbrock_step(field, t, step, x, p, rtol, atol, jacobian, drift, U, W, pivot, new, stage, rate)
+            if error <= 1.0 and not fixed and not steady:
+                rosenbrock_dense(x, new, U, dense)
+                between = rosenbrock_between(field, t, step, x, p, rtol, atol, W, pivot, new, stage, rate, dense)
+                error = max(error, between) if math.isfinite(between) else math.inf
         else:
             error = explicit_step(field, active == DOP853, t, step, x, p, rtol, atol, K, new, stage, rate)
         good = math.isfinite(error) and finite(new)

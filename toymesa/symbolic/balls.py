@@ -251,8 +251,8 @@ def sample(
     chance = random.Random(seed)
     out: list[dict[sp.Symbol, sp.Rational]] = []
     for attempt in range(60 * count):
-        point = {s: _value(domains.get(s, Domain.of(s)), s, chance, attempt) for s in symbols}
         try:
+            point = {s: _value(domains.get(s, Domain.of(s)), s, chance, attempt) for s in symbols}
             if all(decided(c, point) for c in conditions):
                 out.append(point)
         except (Undecidable, ValueError, ZeroDivisionError):
@@ -263,10 +263,15 @@ def sample(
 
 
 def _value(domain: Domain, symbol: sp.Symbol, chance: random.Random, attempt: int) -> sp.Rational:
-    if symbol.is_integer:
-        low = int(max(domain.low, -5)) if domain.low > -1e9 else -5
-        return sp.Integer(max(low, 0 if symbol.is_nonnegative else low) + chance.randrange(1, 6))
     for _ in range(200):
+        if symbol.is_integer:
+            first = -5 if domain.low < -5 else math.ceil(domain.low)
+            if domain.high < first:
+                first = math.floor(domain.high) - 5
+            value = sp.Integer(first + chance.randrange(0, 11))
+            if float(value) in domain and _assumed(symbol, value):
+                return value
+            continue
         size = sp.Rational(chance.randrange(1, 40), chance.randrange(1, 20))
         if chance.random() < 0.25:
             size *= sp.Rational(10) ** chance.choice([-2, -1, 1])
@@ -276,6 +281,10 @@ def _value(domain: Domain, symbol: sp.Symbol, chance: random.Random, attempt: in
         if domain.low > -1e6 and domain.high < 1e6:
             width = sp.Rational(Fraction(domain.high - domain.low))
             value = sp.Rational(Fraction(domain.low)) + width * sp.Rational(chance.randrange(0, 33), 32)
-        if float(value) in domain and not (symbol.is_nonzero and value == 0):
+        if float(value) in domain and _assumed(symbol, value):
             return value
-    return sp.Rational(1)
+    raise Undecidable(f"no value of {symbol} was found in {domain}")
+
+
+def _assumed(symbol: sp.Symbol, value: sp.Rational) -> bool:
+    return all(getattr(value, f"is_{name}", held) == held for name, held in symbol._assumptions_orig.items())

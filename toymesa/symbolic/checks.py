@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from toymesa.errors import ArgumentError, ModelError, did_you_mean
+from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
 from toymesa.symbolic.parts import TIME, ClosedForm, Domain, InternalTimeForm, Parameter, at_start, number
 
 if TYPE_CHECKING:
@@ -89,6 +90,17 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
+def check_domain(symbol: sp.Symbol, domain: Domain, where: str) -> None:
+    """Raise DomainError if a domain reaches beyond the assumptions of its symbol, which SymPy has already used."""
+    widest = Domain.of(symbol)
+    low = domain.low > widest.low or (domain.low == widest.low and domain.low_open >= widest.low_open)
+    high = domain.high < widest.high or (domain.high == widest.high and domain.high_open >= widest.high_open)
+    if not (low or widest.low == -math.inf) or not (high or widest.high == math.inf):
+        raise DomainError(
+            f"{where}: the domain of {symbol.name!r} must lie in {widest}, the assumptions of its symbol; got {domain}"
+        )
+
+
 _MAPPINGS = ("flow", "params", "start", "observables", "domains", "algebraic", "requires", "invariants", "meanings")
 
 
@@ -132,6 +144,8 @@ def validate(model: Model) -> None:
             if symbol not in states:
                 hint = did_you_mean(str(symbol), model.state_names)
                 raise ModelError(f"model {model.name!r}: {what} of {symbol}, which is not a state{hint}")
+    for symbol, domain in [(s, p.domain) for s, p in model.params.items()] + list(model.domains.items()):
+        check_domain(symbol, domain, f"model {model.name!r}")
     for name, expr in model.observables.items():
         if not expr.free_symbols:
             raise ModelError(f"model {model.name!r}: observable {name!r} depends on nothing; got {expr}")

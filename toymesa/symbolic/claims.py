@@ -17,11 +17,11 @@ import sympy as sp
 from sympy.logic.boolalg import Boolean
 
 from toymesa.errors import ArgumentError, DomainError, ModelError, did_you_mean
-from toymesa.symbolic.balls import Undecidable, evaluate, sample
-from toymesa.symbolic.checks import expression
+from toymesa.symbolic.balls import Undecidable, decided, evaluate, sample
+from toymesa.symbolic.checks import check_domain, expression
 from toymesa.symbolic.limits import contradicted
 from toymesa.symbolic.model import TIME, Domain, Model, at_start
-from toymesa.symbolic.prove import is_nonnegative, is_zero, plain
+from toymesa.symbolic.prove import is_nonnegative, is_zero, may_jump, plain
 
 KINDS = ("solution", "invariant", "lyapunov", "fixed_point", "identity", "limit", "inequality", "numerical")
 _NEEDS = {
@@ -34,6 +34,10 @@ _NEEDS = {
     "inequality": ("expr",),
     "numerical": ("measure",),
 }
+
+
+class _NoLimit(Exception):  # not an error: there is none, or SymPy cannot find it
+    """What SymPy said instead of a limit."""
 
 
 class Outcome(StrEnum):
@@ -50,19 +54,21 @@ class Claim:
     """One statement.
 
     kind : what is claimed.
-        "solution": ``solution`` (state -> expression in ``TIME``, parameters and start symbols) solves the flow and
-        starts at the start symbols. "invariant": ``expr`` is conserved along the flow. "lyapunov": ``expr`` (default:
+        "solution": ``solution`` (state -> expression in ``TIME``, parameters and start symbols) solves the flow (or the
+        map) and starts at the start symbols. "invariant": ``expr`` is conserved along it. "lyapunov": ``expr`` (default:
         the model's potential) never rises. "fixed_point": the rates vanish at ``point``. "identity": ``lhs`` equals
         ``rhs``. "limit": ``expr`` tends to ``value`` as ``variable`` tends to ``target`` (from ``direction``).
         "inequality": ``expr`` >= 0 (> 0 if ``strict``). "numerical": ``measure()`` returns the deviation that was
         measured and the one that the statement allows (statistical or truncation error); the verdict is then NUMERICAL,
         never PROVED, and REFUTED without a counterexample where the deviation is larger.
-    where : symbol -> value, substituted first (``{lam: 0}``).
+    where : symbol -> value of its sign, substituted (``{lam: 0}``).
     conditions : relations that restrict the domain; ``Eq`` of a symbol is substituted, others restrict the search for
         counterexamples. domain : symbol -> Domain; default the parameters' domains and the symbols' assumptions.
     derivation, reference : where it comes from.
 
-    Raises ModelError or ArgumentError where the claim is not complete.
+    Every kind speaks of the points at which its expressions are defined: a solution holds until it first is not. Floats
+    count as the rational numbers that they are. A limit is one for parameters in general position.
+    Raises ModelError, ArgumentError or DomainError where the claim is not complete or contradicts itself.
     """
 
     name: str
@@ -104,6 +110,22 @@ class Claim:
                     raise ModelError(
                         f"claim {self.name!r}: {what} must give every state {list(self.model.state_names)}"
                     )
+        shapes = [getattr(side, "shape", ()) for side in (self.lhs, self.rhs)]
+        if self.kind == "identity" and shapes[0] != shapes[1]:
+            raise ModelError(f"claim {self.name!r}: lhs and rhs must have one shape; got {shapes[0]} and {shapes[1]}")
+        if self.kind == "limit":
+            expression(self.target)
+        if self.direction not in ("+", "-", "+-"):
+            raise ArgumentError(f"claim {self.name!r}: direction must be '+', '-' or '+-'; got {self.direction!r}")
+        for condition in self.conditions:
+            if not isinstance(condition, Boolean | bool) or isinstance(condition, sp.Symbol):
+                raise ArgumentError(f"claim {self.name!r}: a condition must be a relation; got {condition!r}")
+        for symbol, domain in self.domain.items():
+            if not isinstance(symbol, sp.Symbol) or not isinstance(domain, Domain):
+                raise ArgumentError(
+                    f"claim {self.name!r}: domain goes from symbols to Domains; got {symbol!r}: {domain!r}"
+                )
+            check_domain(symbol, domain, f"claim {self.name!r}")
         if self.kind == "lyapunov" and self.expr is None and (self.model is None or self.model.potential is None):
             raise ModelError(f"claim {self.name!r}: the model has no potential; give expr")
 
@@ -147,7 +169,11 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
     if claim.measure is not None:
         return _measured(claim.measure, begun)
     where, conditions = _substitutions(claim)
-    parts = [(label, e.subs(where)) for label, e in _residuals(claim)]
+    try:
+        parts = [(label, e.subs(where)) for label, e in _residuals(claim)]
+    except _NoLimit as error:
+        reason = f"SymPy finds no limit: {error}"
+        return Verdict(outcome=Outcome.UNDECIDED, reason=reason, seconds=time.monotonic() - begun)
     symbols = sorted(
         {s for _, e in parts for s in e.free_symbols} | {s for c in conditions for s in c.free_symbols}, key=str
     )
@@ -189,55 +215,84 @@ def _measured(measure: Callable[[], tuple[float, float]], begun: float) -> Verdi
 def _residuals(claim: Claim) -> list[tuple[str, sp.Expr]]:
     if claim.kind == "identity":
         left, right = claim.lhs, claim.rhs
-        if isinstance(left, sp.MatrixBase) or isinstance(right, sp.MatrixBase):
-            return [(f"entry {i}", e) for i, e in enumerate(sp.Matrix(left) - sp.Matrix(right))]
-        return [("difference", expression(left) - expression(right))]
+        if isinstance(left, sp.MatrixBase) and isinstance(right, sp.MatrixBase):
+            return [(f"entry {i}", _exact(e)) for i, e in enumerate(left - right)]
+        return [("difference", _exact(left) - _exact(right))]
     if claim.kind == "inequality":
-        return [("value", expression(claim.expr))]
+        return [("value", _exact(claim.expr))]
     if claim.kind == "limit":
-        limit = sp.limit(expression(claim.expr), claim.variable, claim.target, claim.direction)
-        return [("limit minus value", limit - expression(claim.value))]
+        try:
+            limit = sp.limit(_exact(claim.expr), claim.variable, _exact(claim.target), claim.direction)
+        except Exception as error:  # of many kinds, TypeErrors inside SymPy among them
+            raise _NoLimit(str(error)) from error
+        return [("limit minus value", limit - _exact(claim.value))]
     model = claim.model
     assert model is not None  # checked when the claim was made
+    flow = {s: _exact(e) for s, e in model.flow.items()}
     if claim.kind == "fixed_point":
-        point = {s: expression(e) for s, e in dict(claim.point or {}).items()}
-        equations = {**model.flow, **{sp.Symbol(f"constraint of {s}"): e for s, e in model.algebraic.items()}}
-        rest = {s: (e - s if model.discrete and s in model.flow else e) for s, e in equations.items()}
+        point = {s: _exact(e) for s, e in dict(claim.point or {}).items()}
+        equations = {**flow, **{sp.Symbol(f"constraint of {s}"): _exact(e) for s, e in model.algebraic.items()}}
+        rest = {s: (e - s if model.discrete and s in flow else e) for s, e in equations.items()}
         return [(f"rate of {s}", e.subs(point, simultaneous=True)) for s, e in rest.items()]
     if claim.kind == "solution":
-        form = {s: expression(e) for s, e in dict(claim.solution or {}).items()}
+        form = {s: _exact(e) for s, e in dict(claim.solution or {}).items()}
         out = []
-        for s, rate in model.flow.items():
+        for s, rate in flow.items():
             moved = form[s].subs(TIME, TIME + 1) if model.discrete else sp.diff(form[s], TIME)
-            out.append((f"rate of {s}", moved - rate.subs(form, simultaneous=True)))
+            what = "next value" if model.discrete else "rate"
+            out.append((f"{what} of {s}", moved - rate.subs(form, simultaneous=True)))
             out.append((f"start of {s}", form[s].subs(TIME, 0) - at_start(s)))
         return out
-    expr = expression(claim.expr if claim.expr is not None else model.potential)
+    expr = _exact(claim.expr if claim.expr is not None else model.potential)
     if model.discrete:
-        change = expr.subs({**model.flow, TIME: TIME + 1}, simultaneous=True) - expr
+        change = expr.subs(flow | {TIME: TIME + 1}, simultaneous=True) - expr
     else:
-        change = sum((sp.diff(expr, s) * e for s, e in model.flow.items()), sp.diff(expr, TIME))
+        change = sum((sp.diff(expr, s) * e for s, e in flow.items()), sp.diff(expr, TIME))
     return [("rate of change", change if claim.kind == "invariant" else -change)]
+
+
+def _exact(value: object) -> sp.Expr:
+    """An expression with its floats as the rational numbers that they are: sums of them must not be rounded."""
+    expr = expression(value)
+    return expr.xreplace({f: sp.Rational(f) for f in expr.atoms(sp.Float)})
 
 
 def _unlike_gruntz(claim: Claim, residual: sp.Expr, conditions: Sequence[Boolean], seed: int) -> bool:
     """Whether balls near the target contradict the limit behind the residual."""
     where, _ = _substitutions(claim)
-    expr, value = (expression(e).subs(where) for e in (claim.expr, claim.value))
+    expr, value = (_exact(e).subs(where) for e in (claim.expr, claim.value))
     assert claim.variable is not None  # checked when the claim was made
     symbols = sorted((expr.free_symbols | value.free_symbols) - {claim.variable}, key=str)
-    points = sample(symbols, _domains(claim), conditions, 3, seed)
+    domains = _domains(claim)
+    points = sample(symbols, domains, conditions, 3, seed)
+    special = [{**points[0], s: v} for s in symbols for v in (sp.Integer(0), sp.Integer(1)) if points]
+    points += [
+        p
+        for p in special
+        if all(float(v) in domains.get(s, Domain.of(s)) for s, v in p.items()) and _holds(conditions, p)
+    ]
     return contradicted(expr, residual + value, (claim.variable, claim.target, claim.direction), points)
 
 
+def _holds(conditions: Sequence[Boolean], point: Mapping[sp.Symbol, sp.Rational]) -> bool:
+    try:
+        return all(decided(c, point) for c in conditions)
+    except (Undecidable, ValueError, ZeroDivisionError, KeyError):
+        return False
+
+
 def _substitutions(claim: Claim) -> tuple[dict[sp.Symbol, sp.Expr], list[Boolean]]:
-    where = {s: expression(e) for s, e in claim.where.items()}
+    where = {s: _exact(e) for s, e in claim.where.items()}
     rest = []
-    for c in claim.conditions:
+    for c in map(sp.sympify, claim.conditions):
         if isinstance(c, sp.Equality) and c.lhs.is_Symbol:
-            where[c.lhs] = c.rhs
+            where[c.lhs] = _exact(c.rhs)
         else:
             rest.append(c)
+    for s, value in where.items():
+        # sqrt(k**2) is k for a positive k as soon as it is written: no value of another sign may follow. 0 is the closure
+        if (s.is_nonnegative and value.is_negative) or (s.is_nonpositive and value.is_positive):
+            raise DomainError(f"claim {claim.name!r}: {s} is {Domain.of(s)}; it cannot be replaced by {value}")
     return where, [c for c in (r.subs(where) for r in rest) if c != sp.true]
 
 
@@ -292,6 +347,8 @@ def _search(
 def _argument(claim: Claim, parts: Sequence[tuple[str, sp.Expr]]) -> str | None:
     if claim.kind == "inequality":
         return is_nonnegative(parts[0][1], strict=claim.strict)
+    if claim.kind in ("solution", "invariant", "lyapunov") and _jumps(claim):
+        return None
     if claim.kind == "lyapunov":
         return _falls(claim, parts[0][1])
     if all(is_zero(e) for _, e in parts):
@@ -301,15 +358,25 @@ def _argument(claim: Claim, parts: Sequence[tuple[str, sp.Expr]]) -> str | None:
     return None
 
 
+def _jumps(claim: Claim) -> bool:
+    """Whether what is claimed may be discontinuous along a trajectory, so that its derivative is not all of its change."""
+    model = claim.model
+    assert model is not None  # checked when the claim was made
+    if model.discrete:
+        return False
+    given = list(claim.solution.values()) if claim.solution is not None else [claim.expr or model.potential or 0]
+    return any(may_jump(expression(e), {TIME, *model.states}) for e in given)
+
+
 def _falls(claim: Claim, fall: sp.Expr) -> str | None:
     """dV/dt <= 0: because the flow is minus a positive semidefinite metric times grad V, or by the sign of -dV/dt."""
     model = claim.model
     if model is not None and model.metric is not None and model.potential is not None:
-        same = claim.expr is None or is_zero(expression(claim.expr) - model.potential)
+        same = not model.discrete and (claim.expr is None or is_zero(_exact(claim.expr) - _exact(model.potential)))
         if same and _semidefinite(model.metric):
             gradient = sp.Matrix([sp.diff(model.potential, s) for s in model.states])
             residual = sp.Matrix(list(model.flow.values())) + model.metric * gradient
-            if all(is_zero(e) for e in residual):
+            if all(is_zero(_exact(e)) for e in residual):
                 return "the flow is -G grad V with a positive semidefinite metric G, so dV/dt = -grad V.G.grad V"
     return is_nonnegative(fall)
 
@@ -317,10 +384,10 @@ def _falls(claim: Claim, fall: sp.Expr) -> str | None:
 def _semidefinite(metric: sp.Matrix) -> bool:
     """Diagonal blocks that are nonnegative, or diagonal plus a constant (the simplex metric in log-odds)."""
     n = metric.rows
+    blocks = [{j for j in range(n) if j == i or metric[i, j] != 0} for i in range(n)]
     for i in range(n):
-        row = [metric[i, j] for j in range(n) if j != i and metric[i, j] != 0]
-        off = row[0] if row else sp.Integer(0)
-        if any(e != off for e in row):
+        off = next((metric[i, j] for j in blocks[i] if j != i), sp.Integer(0))
+        if any(blocks[j] != blocks[i] or (j != i and metric[i, j] != off) for j in blocks[i]):
             return False
         if not off.is_nonnegative or not sp.expand(metric[i, i] - off).is_nonnegative:
             return False

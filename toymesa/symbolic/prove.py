@@ -8,7 +8,10 @@ from toymesa.symbolic.entire import Component, PairFunction, reduced
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.rational import is_zero_quotient
 
+# defined at their jumps, where the derivative does not show them (Piecewise only by its conditions)
+_JUMPING = (sp.sign, sp.Heaviside, sp.floor, sp.ceiling, sp.frac, sp.atan2, sp.arg, sp.acot)
 _LARGEST = 300  # operations beyond which SymPy's simplify is not tried
+_HIGHEST = 1000  # powers beyond which nothing is expanded or factored
 
 
 def is_zero(expr: sp.Expr) -> bool:
@@ -16,13 +19,24 @@ def is_zero(expr: sp.Expr) -> bool:
     expr = plain(expr)
     if expr == 0 or is_zero_quotient(expr):
         return True
-    return any(step(expr) == 0 for step in (sp.expand, _rational, _by_exponentials, _by_simplify))
+    return _expandable(expr) and any(step(expr) == 0 for step in (sp.expand, _rational, _by_exponentials, _by_simplify))
+
+
+def _expandable(expr: sp.Expr) -> bool:
+    return all(abs(power.exp) <= _HIGHEST for power in expr.atoms(sp.Pow) if power.exp.is_Rational)
 
 
 def plain(expr: sp.Expr) -> sp.Expr:
     """Log-sum-exps written out, functions of linear flows reduced: so that identities between them can be seen."""
     expr = reduced(expr) if expr.has(PairFunction, Component) else expr
     return expr.rewrite(sp.log) if expr.has(LogSumExp) else expr
+
+
+def may_jump(expr: sp.Expr, moving: set[sp.Symbol]) -> bool:
+    """Whether an expression may be discontinuous at a point where it is defined, as the moving symbols change."""
+    steps = any(f.free_symbols & moving for f in expr.atoms(*_JUMPING))
+    pieces = (c for piece in expr.atoms(sp.Piecewise) for _, c in piece.args if c not in (True, sp.true))
+    return steps or any(c.free_symbols & moving for c in pieces)
 
 
 def _rational(expr: sp.Expr) -> sp.Expr:
@@ -51,12 +65,14 @@ def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
     def known(e: sp.Expr) -> bool:
         return bool(e.is_positive if strict else e.is_nonnegative)
 
+    if not _expandable(expr):
+        return None
     for form in (expr, sp.expand(expr), sp.factor(expr), sp.factor(sp.together(expr))):
         if known(form):
             return "the assumptions on its symbols give the sign"
     top, bottom = sp.fraction(sp.together(expr))
-    if bottom.is_positive and bottom != 1:
-        inner = is_nonnegative(top, strict=strict)
+    if bottom != 1:  # a square may vanish: there nothing is defined
+        inner = is_nonnegative(top, strict=strict) if bottom.is_nonnegative else None
         return inner and f"over a positive denominator: {inner}"
     symbols = sorted(top.free_symbols, key=str)
     if not top.is_polynomial(*symbols) or not symbols:
@@ -64,7 +80,8 @@ def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
     poly = sp.Poly(sp.expand(top), *symbols)
     if all(s.is_nonnegative for s in symbols) and all(c.is_nonnegative for c in poly.coeffs()):
         constant = poly.eval(dict.fromkeys(symbols, 0))
-        if not strict or constant.is_positive or all(s.is_positive for s in symbols):
+        somewhere = all(s.is_positive for s in symbols) and any(c.is_positive for c in poly.coeffs())
+        if not strict or constant.is_positive or somewhere:
             return "a polynomial with coefficients of one sign in nonnegative symbols"
     if len(symbols) == 1 and all(c.is_Rational for c in poly.coeffs()):
         return _sturm(poly, symbols[0], strict)
