@@ -1,6 +1,6 @@
 """What the sweep layer costs on top of the kernel, and how sweeps scale with workers: ratios inside one run.
 
-Usage: python benchmarks/sweep_cost.py [SIDE] [ROUNDS]; a grid of SIDE x SIDE cells of a 4-state gradient flow (default
+Usage: python scripts/benchmark_sweep_cost.py [SIDE] [ROUNDS]; a grid of SIDE x SIDE cells of a 4-state gradient flow (default
 1000, 3 rounds). Prints processor time and wall time of the bare kernel and of the sweep (labels, store, progress) for one
 and two workers, and the ratios. On a busy machine only the ratios of processor time mean something.
 """

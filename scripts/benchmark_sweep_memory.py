@@ -1,6 +1,6 @@
 """How much memory and disk a sweep takes, and what that says about one of 1e8 and of 1e12 cells.
 
-Usage: python benchmarks/sweep_memory.py. Sweeps into a store, each in a process of its own: growing grids in blocks of one
+Usage: python scripts/benchmark_sweep_memory.py. Sweeps into a store, each in a process of its own: growing grids in blocks of one
 size, one grid in growing blocks, and growing numbers of blocks. Prints the peak memory of each, the slopes in bytes, and
 the extrapolation. The model has a closed form, so that millions of cells take seconds.
 """
