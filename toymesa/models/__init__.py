@@ -13,6 +13,7 @@ from toymesa.models.capability import capability
 from toymesa.models.coopetition import coopetition
 from toymesa.models.depth import depth
 from toymesa.models.gated import gated
+from toymesa.models.in_context import in_context
 from toymesa.models.linear_joint import linear_joint
 from toymesa.models.mechanisms import mechanisms
 from toymesa.models.posterior import posterior
@@ -26,6 +27,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "coopetition": coopetition,
     "depth": depth,
     "gated": lambda: gated,
+    "in_context": in_context,
     "linear_joint": linear_joint,
     "mechanisms": mechanisms,
     "posterior": posterior,
@@ -49,6 +51,7 @@ __all__ = [
     "depth",
     "find",
     "gated",
+    "in_context",
     "linear_joint",
     "mechanisms",
     "posterior",
