@@ -10,6 +10,7 @@ from toymesa.plot.courses import bits_course, contrast_course
 from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
+from toymesa.plot.in_context import in_context_course
 from toymesa.plot.linear_joint import coupling_map_figure
 from toymesa.plot.portrait import phase_portrait
 from toymesa.plot.posterior import posterior_course
@@ -29,6 +30,7 @@ __all__ = [
     "coupling_map_figure",
     "depth_staircase",
     "follow_figure",
+    "in_context_course",
     "joint_diagram",
     "leader_diagram",
     "phase_portrait",

@@ -61,12 +61,12 @@ def _density(x: Array, c: Array) -> Array:
 
 def _tail(s: Array, c: Array) -> Array:
     """int_s^inf of the density: panels that double."""
-    unit = 1.0 / (1.0 + np.sqrt(c)) ** 2
+    unit = (1.0 / (1.0 + np.sqrt(c)) ** 2)[..., None]
     total = np.zeros(s.shape)
     for j in range(_PANELS):
         low, width = unit * (2.0**j - 1.0), unit * 2.0**j
-        for x, weight in zip(_POINTS, _WEIGHTS, strict=True):
-            total += weight * width * _density(s + low + width * x, c)
+        values = _density(s[..., None] + low + width * _POINTS, c[..., None])
+        total += width[..., 0] * (values @ _WEIGHTS)
     return total
 
 
@@ -74,9 +74,8 @@ def _tent(tau: Array, c: Array) -> Array:
     """int_0^tau x + int_tau^2tau (2 tau - x) of the density: panels that halve towards 0."""
     total = np.zeros(tau.shape)
     for j in range(-1, 60):
-        width = tau * 2.0 ** -(j + 1.0) if j >= 0 else tau
-        for x, weight in zip(_POINTS, _WEIGHTS, strict=True):
-            at = width * (1.0 + x)
-            height = at if j >= 0 else 2.0 * tau - at
-            total += weight * width * height * _density(at, c)
+        width = tau[..., None] * 2.0 ** -max(j + 1.0, 0.0)
+        at = width * (1.0 + _POINTS)
+        height = at if j >= 0 else 2.0 * tau[..., None] - at
+        total += width[..., 0] * ((height * _density(at, c[..., None])) @ _WEIGHTS)
     return total

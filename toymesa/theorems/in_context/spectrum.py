@@ -69,9 +69,10 @@ def spectrum(*, dimension: int, context: int, size: int = 16) -> Spectrum:
 def moments(order: int, *, dimension: int, context: int) -> Array:
     """E tr S^j / d for j = 0 ... order (in_context 5.2): exact rational numbers, rounded once.
 
-    order : whole number >= 0. dimension, context : whole numbers >= 1. inf where a moment is above 1e308.
+    order : whole number, 0 to 120 (the work grows like its cube). dimension, context : whole numbers >= 1. inf where a
+    moment is above 1e308.
     """
-    j, (d, n) = int(count("order", order, 0)), map(int, _sizes(dimension, context))
+    j, (d, n) = int(real("order", count("order", order, 0), 0, 120)), map(int, _sizes(dimension, context))
     out = []
     for power, m in enumerate(trace_moments(j, d, n)):
         try:
