@@ -11,6 +11,7 @@ from collections.abc import Callable
 from toymesa.errors import ArgumentError, did_you_mean
 from toymesa.models.capability import capability
 from toymesa.models.coopetition import coopetition
+from toymesa.models.crystallization import crystallization
 from toymesa.models.depth import depth
 from toymesa.models.gated import gated
 from toymesa.models.in_context import in_context
@@ -25,6 +26,7 @@ from toymesa.symbolic.model import Model
 MODELS: dict[str, Callable[[], Model]] = {
     "capability": capability,
     "coopetition": coopetition,
+    "crystallization": crystallization,
     "depth": depth,
     "gated": lambda: gated,
     "in_context": in_context,
@@ -48,6 +50,7 @@ __all__ = [
     "MODELS",
     "capability",
     "coopetition",
+    "crystallization",
     "depth",
     "find",
     "gated",
