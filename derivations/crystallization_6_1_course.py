@@ -163,8 +163,7 @@ CLAIMS = (
             f"course_{f}",
             "1 - w falls by the factor e^-(J(eta T) - J(eta u))",
             lhs=1 - solved(f),
-            rhs=(1 - at_start(W))
-            * sp.exp(-(drift(ETA * DURATION, f) - drift(ETA * U, f)).xreplace({STAKES: H})),
+            rhs=(1 - at_start(W)) * sp.exp(-(drift(ETA * DURATION, f) - drift(ETA * U, f)).xreplace({STAKES: H})),
         )
         for f in FORESIGHT
     ),
@@ -214,7 +213,10 @@ CLAIMS = (
         _claim(
             f"no_stakes_model_{f}",
             "and so it is in the model at H = 0",
-            lhs=MODELS[f].closed_forms[0].states[W].xreplace({STAKES: sp.Integer(0), sp.Max(0, DURATION - TIME): DURATION - TIME}),
+            lhs=MODELS[f]
+            .closed_forms[0]
+            .states[W]
+            .xreplace({STAKES: sp.Integer(0), sp.Max(0, DURATION - TIME): DURATION - TIME}),
             rhs=1 - (1 - at_start(W)) * sp.exp(-RATE * TIME),
         )
         for f in FORESIGHT

@@ -55,7 +55,9 @@ CLAIMS = (
         lhs=DEFERRAL.subs(U, sp.sqrt(PART / (H * (1 - PART))) / ETA),
         rhs=PART,
     ),
-    _claim("defection_half", "a half at 1/sqrt(H)", lhs=DEFERRAL.subs(U, 1 / (ETA * sp.sqrt(H))), rhs=sp.Rational(1, 2)),
+    _claim(
+        "defection_half", "a half at 1/sqrt(H)", lhs=DEFERRAL.subs(U, 1 / (ETA * sp.sqrt(H))), rhs=sp.Rational(1, 2)
+    ),
     _claim("defection_falls", "d* falls as the end comes", "inequality", expr=sp.diff(DEFERRAL, U), strict=True),
     _claim(
         "defection_loss",

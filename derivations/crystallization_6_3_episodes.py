@@ -73,5 +73,10 @@ CLAIMS = (
         expr=sp.together(1 - BEST.subs(K, 1 + MORE)),
         strict=True,
     ),
-    _claim("episodes_reading", "m = 2, k = 3: it defects with probability 5/9", lhs=1 - BEST.subs({M: 2, K: 3}), rhs=sp.Rational(5, 9)),
+    _claim(
+        "episodes_reading",
+        "m = 2, k = 3: it defects with probability 5/9",
+        lhs=1 - BEST.subs({M: 2, K: 3}),
+        rhs=sp.Rational(5, 9),
+    ),
 )

@@ -62,7 +62,7 @@ def closed(model: object, c1: sp.Expr, c2: sp.Expr, state: sp.Symbol) -> tuple[s
     q = ratio(c2 * OMEGA**2 * MINUS**2 / 2, 2 * OMEGA * c1, c2 * OMEGA**2 * PLUS**2 / 2, TIME)
     found = model.closed_forms[0].states[state]  # type: ignore[attr-defined]
     point = {U0: sp.Rational(1, 3), V0: sp.Rational(1, 7), ETA_U: 4, ETA_V: 9, TIME: sp.Rational(2, 5), NOISE: 2}
-    point |= {s: 3 for s in (D, N)} | {s: sp.Rational(1, 2) for s in model.params if s.name[-1].isdigit()}  # type: ignore[attr-defined]
+    point |= dict.fromkeys((D, N), 3) | {s: sp.Rational(1, 2) for s in model.params if s.name[-1].isdigit()}  # type: ignore[attr-defined]
     return found.subs(point), REACHED[state].subs(Q, q).subs(point)
 
 

@@ -53,12 +53,17 @@ PSI = 2 * TAU * phi(TAU) + (sp.exp(-2 * TAU) * sp.besseli(0, 2 * TAU) - 1) / 2
 
 def power_of_poisson(j: int) -> sp.Expr:
     """The z^(2j) coefficient of (2/pi) int sin^2 t e^(z cos t) dt."""
-    return 2 / sp.pi * sp.integrate(sp.sin(ANGLE) ** 2 * sp.cos(ANGLE) ** (2 * j), (ANGLE, 0, sp.pi)) / sp.factorial(2 * j)
+    return (
+        2 / sp.pi * sp.integrate(sp.sin(ANGLE) ** 2 * sp.cos(ANGLE) ** (2 * j), (ANGLE, 0, sp.pi)) / sp.factorial(2 * j)
+    )
 
 
 def left(x: np.ndarray, tau: float, share: float) -> np.ndarray:
     """Twice the loss in a direction of eigenvalue x, with noise of that share."""
-    return np.exp(-2 * tau * x) + share * tau**2 * x * np.where(x > 0, np.expm1(-tau * x) / np.where(x > 0, tau * x, 1), 0) ** 2
+    return (
+        np.exp(-2 * tau * x)
+        + share * tau**2 * x * np.where(x > 0, np.expm1(-tau * x) / np.where(x > 0, tau * x, 1), 0) ** 2
+    )
 
 
 def finite(c: float, n: int, tau: float, share: float = 0.5) -> tuple[float, float]:

@@ -134,7 +134,12 @@ CLAIMS = (
         ),
         rhs=stated(U * V * MESA),
     ),
-    _claim("mesa_step", "its best step is tr(Lambda M^2 Lambda)/tr(M^2 Lambda M^2 Lambda Gamma)", lhs=C1 / C2, rhs=TOP / BOTTOM),
+    _claim(
+        "mesa_step",
+        "its best step is tr(Lambda M^2 Lambda)/tr(M^2 Lambda M^2 Lambda Gamma)",
+        lhs=C1 / C2,
+        rhs=TOP / BOTTOM,
+    ),
     _claim(
         "mesa_best",
         "and its best loss falls short by the ratio stated",
@@ -144,7 +149,10 @@ CLAIMS = (
     _claim(
         "mesa_aligned",
         "M^2 proportional to Gamma^-1 is aligned: the loss of the best preconditioner",
-        lhs=(LAMBDA.trace() - TOP**2 / BOTTOM).subs(dict(zip(M, [1 / sp.sqrt(g) for g in GAMMA.diagonal()], strict=True))) / 4,
+        lhs=(LAMBDA.trace() - TOP**2 / BOTTOM).subs(
+            dict(zip(M, [1 / sp.sqrt(g) for g in GAMMA.diagonal()], strict=True))
+        )
+        / 4,
         rhs=BEST,
     ),
     _claim(

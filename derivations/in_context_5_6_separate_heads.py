@@ -52,12 +52,7 @@ def learned(which: tuple[int, ...]) -> dict[sp.Symbol, sp.Expr]:
 SETS = [s for m in range(3) for s in itertools.combinations(range(2), m)]
 PRODUCT = sp.Mul(*FACTORS)
 APPLIED = (L[0] - 2 * L[0] ** 2 * PRODUCT + L[0] ** 2 * GAMMA[0] * PRODUCT**2) / 4
-GROWN = (
-    -1 / Y
-    - sp.log(1 - Y) / 3
-    + sp.log(1 + Y + Y**2) / 6
-    - sp.atan((2 * Y + 1) / sp.sqrt(3)) / sp.sqrt(3)
-)
+GROWN = -1 / Y - sp.log(1 - Y) / 3 + sp.log(1 + Y + Y**2) / 6 - sp.atan((2 * Y + 1) / sp.sqrt(3)) / sp.sqrt(3)
 LATE = sp.Rational(3, 4)
 
 CLAIMS = (
@@ -83,10 +78,7 @@ CLAIMS = (
         "heads_loss",
         "the model's loss is that of the diagonal preconditioner p_i = x_i^3",
         lhs=separate_loss(L, HEADS, N, NOISE),
-        rhs=sum(
-            l - 2 * l**2 * x**3 + l**2 * g * x**6 for l, g, x in zip(L, GAMMA, HEADS, strict=True)
-        )
-        / 4,
+        rhs=sum(l - 2 * l**2 * x**3 + l**2 * g * x**6 for l, g, x in zip(L, GAMMA, HEADS, strict=True)) / 4,
     ),
     _claim(
         "heads_deployment",

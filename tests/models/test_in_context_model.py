@@ -93,7 +93,15 @@ def test_the_weighted_course_ends_at_the_misaligned_step(l1, l2, m, n, t):
 @pytest.mark.parametrize("steps", [1, 2, 3, 5])
 def test_the_losses_are_the_theorems(steps):
     model = in_context(steps=steps)
-    values = {"value": 0.7, "key": 0.6, "dimension": 5, "context": 11, "noise": 0.3, "deploy_context": 4, "deploy_noise": 1.5}
+    values = {
+        "value": 0.7,
+        "key": 0.6,
+        "dimension": 5,
+        "context": 11,
+        "noise": 0.3,
+        "deploy_context": 4,
+        "deploy_noise": 1.5,
+    }
     at = {s: values[s.name] for s in (*model.states, *model.params) if s.name in values}
     for name, n, noise in (("loss", 11, 0.3), ("deployment_loss", 4, 1.5)):
         exact = ic.loss(0.42, steps=steps, dimension=5, context=n, noise=noise)

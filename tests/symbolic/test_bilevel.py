@@ -205,7 +205,9 @@ def test_task_variables_by_their_moments():
     )
     assert sp.expand(model.observables["loss"] - (1 - 2 * theta * scale + 2 * theta**2 * scale**2) / 2) == 0
     with pytest.raises(ModelError, match="unknown task distribution 'nromal'"):
-        bilevel((a - theta * x) ** 2, (a - 1) ** 2, outer=[theta], inner=[a], coupling="equilibrium", tasks={x: "nromal"})
+        bilevel(
+            (a - theta * x) ** 2, (a - 1) ** 2, outer=[theta], inner=[a], coupling="equilibrium", tasks={x: "nromal"}
+        )
 
 
 def test_the_length_of_an_inner_run_can_be_trained():

@@ -22,9 +22,7 @@ def by_parts(traces, d, n):
         return d ** len(traces)
     total = (n + j - 1) * by_parts((j - 1, *rest), d, n)
     total += sum(by_parts((m, j - 1 - m, *rest), d, n) for m in range(1, j))
-    return total + sum(
-        2 * l * by_parts((j + l - 1, *rest[:i], *rest[i + 1 :]), d, n) for i, l in enumerate(rest)
-    )
+    return total + sum(2 * l * by_parts((j + l - 1, *rest[:i], *rest[i + 1 :]), d, n) for i, l in enumerate(rest))
 
 
 @given(d=st.integers(1, 40), n=st.integers(1, 40))
@@ -46,9 +44,7 @@ def test_polynomial_and_numbers_agree(j):
     found = moment(j, d, n)
     assert all(term.as_coeff_Mul()[0] > 0 for term in sp.Add.make_args(found))
     for size in ((3, 7), (6, 2)):
-        assert found.subs({d: size[0], n: size[1]}) == sp.Rational(
-            trace_moments(j, *size)[j], size[0] * size[1] ** j
-        )
+        assert found.subs({d: size[0], n: size[1]}) == sp.Rational(trace_moments(j, *size)[j], size[0] * size[1] ** j)
     # for large sizes: the Marchenko-Pastur moments, here with d = n (Catalan numbers)
     assert sp.limit(found.subs(d, n), n, sp.oo) == sp.catalan(j)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -54,7 +55,9 @@ def test_loss_after_steps_against_rational_arithmetic(eta, k, d, n, noise):
     assert found == pytest.approx(exact_loss(eta, k, d, n, noise), rel=2e-13 * k)
 
 
-@pytest.mark.parametrize(("d", "n", "k", "eta", "noise"), [(3, 7, 4, 0.35, 0.5), (4, 3, 2, 0.3, 0.0), (2, 20, 10, 0.4, 2.0)])
+@pytest.mark.parametrize(
+    ("d", "n", "k", "eta", "noise"), [(3, 7, 4, 0.35, 0.5), (4, 3, 2, 0.3, 0.0), (2, 20, 10, 0.4, 2.0)]
+)
 def test_loss_after_steps_against_actual_regressions(d, n, k, eta, noise):
     rng, tasks = np.random.default_rng(11), 20_000
     x, beta = rng.standard_normal((tasks, n, d)), rng.standard_normal((tasks, d))
@@ -178,7 +181,10 @@ def test_the_elementary_form_joins_on():
 
 def test_finite_sizes_tend_to_the_limit():
     gaps = [
-        abs(ic.loss_in_time(1.0, dimension=n // 2, context=n, noise=0.2 * n) - ic.limit_loss(1.0, ratio=0.5, noise_share=0.2))
+        abs(
+            ic.loss_in_time(1.0, dimension=n // 2, context=n, noise=0.2 * n)
+            - ic.limit_loss(1.0, ratio=0.5, noise_share=0.2)
+        )
         for n in (20, 40, 80)
     ]
     assert gaps[0] / gaps[1] == pytest.approx(2.0, abs=0.2)
@@ -188,7 +194,9 @@ def test_finite_sizes_tend_to_the_limit():
 # ---------------------------------------------------------------- one step
 
 
-@given(u=st.floats(-1, 1), v=st.floats(-1, 1), d=sizes, n=sizes, noise=noises, eta_u=rates, eta_v=rates, t=st.floats(0, 10))
+@given(
+    u=st.floats(-1, 1), v=st.floats(-1, 1), d=sizes, n=sizes, noise=noises, eta_u=rates, eta_v=rates, t=st.floats(0, 10)
+)
 @settings(max_examples=30, deadline=None)
 def test_course_is_the_models(u, v, d, n, noise, eta_u, eta_v, t):
     common = {"dimension": d, "context": n, "noise": noise, "rate_value": eta_u, "rate_key": eta_v}
@@ -296,7 +304,7 @@ def test_saddles_are_passed_in_the_order_of_the_variances():
     start = {f"head_{i + 1}": 1e-3 for i in range(3)}
     levels = ic.saddle_losses(variances[::-1], context=20, noise=0.2)
     escapes = [3 / (l**2 * 1e-3) for l in variances]
-    t = [0.0, *(np.sqrt(a * b) for a, b in zip(escapes, escapes[1:], strict=False)), 10 * escapes[-1]]
+    t = [0.0, *(np.sqrt(a * b) for a, b in itertools.pairwise(escapes)), 10 * escapes[-1]]
     run = tm.solve(model, t, params=params, start=start, method="rodas5p", rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(run["loss"], levels, rtol=1e-4)
     assert (np.diff(levels) < 0).all()
@@ -342,7 +350,10 @@ def test_head_time_against_the_solver_and_its_ends():
         (lambda: ic.white_logistic(1.0, dimension=2, context=3, start=0.0), "start must lie in"),
         (lambda: ic.preconditioner([[1.0, 2.0], [0.0, 1.0]], context=3), "covariance must be symmetric"),
         (lambda: ic.preconditioner([[1.0, 2.0], [2.0, 1.0]], context=3), "covariance must be symmetric and positive"),
-        (lambda: ic.best_weighted_step([[1.0, 1.0], [0.0, 1.0]], covariance=np.eye(2), context=3), "weights must be a symm"),
+        (
+            lambda: ic.best_weighted_step([[1.0, 1.0], [0.0, 1.0]], covariance=np.eye(2), context=3),
+            "weights must be a symm",
+        ),
         (lambda: ic.best_weighted_step(np.zeros((2, 2)), covariance=np.eye(2), context=3), "weights must leave some"),
         (lambda: ic.saddle_losses([1.0, 0.0], context=3), "variances must lie in"),
         (lambda: ic.head_time(0.1, start=-1.0, variance=1.0, spread=1.0, dimension=1), "start must lie in"),
@@ -357,7 +368,10 @@ def test_bad_values_are_refused_in_one_line(call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ic.preconditioned_loss(np.eye(3), covariance=np.eye(2), context=3), "matrix must be a 2 x 2 matrix; got the shape"),
+        (
+            lambda: ic.preconditioned_loss(np.eye(3), covariance=np.eye(2), context=3),
+            "matrix must be a 2 x 2 matrix; got the shape",
+        ),
         (lambda: ic.preconditioner([1.0, 2.0], context=3), "covariance must be a square matrix; got the shape"),
         (lambda: ic.saddle_losses(1.0, context=3), "variances must have one axis"),
         (lambda: ic.loss("x", dimension=2, context=3), "step_size must be real numbers"),

@@ -97,7 +97,7 @@ def weighted_step(
     """c_0, c_1, c_2 of one step on features weighted by m_i: the preconditioner eta M^2."""
     terms = list(zip(variances, weights, spread(variances, n, noise), strict=True))
     parts = [(l, l**2 * m**2, l**2 * m**4 * g) for l, m, g in terms]
-    return tuple(sp.Add(*column) / len(variances) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+    return tuple(sp.Add(*column) / len(variances) for column in zip(*parts, strict=True))
 
 
 def quadratic(coefficients: tuple[sp.Expr, sp.Expr, sp.Expr], eta: sp.Expr) -> sp.Expr:
@@ -166,11 +166,7 @@ def in_context(
         "metric": {U: ETA_U, V: ETA_V},
         "start": {U: sp.Rational(1, 20), V: sp.Rational(1, 20)},
         "meanings": _MEANINGS,
-        "invariants": {
-            "imbalance": Invariant(
-                expr=_here(imbalance(U, V)), derivation="in_context_5_1_one_step"
-            )
-        },
+        "invariants": {"imbalance": Invariant(expr=_here(imbalance(U, V)), derivation="in_context_5_1_one_step")},
     }
     if features is not None:
         return _weighted(features, common)

@@ -7,6 +7,7 @@ from toymesa.plot.bifurcation import bifurcation_diagram, follow_figure, stabili
 from toymesa.plot.capability import capability_course
 from toymesa.plot.coopetition import transience_course
 from toymesa.plot.courses import bits_course, contrast_course
+from toymesa.plot.crystallization import crystallization_course
 from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
@@ -28,6 +29,7 @@ __all__ = [
     "capability_course",
     "contrast_course",
     "coupling_map_figure",
+    "crystallization_course",
     "depth_staircase",
     "follow_figure",
     "in_context_course",

@@ -66,9 +66,7 @@ def white_logistic(t: ArrayLike, *, dimension: ArrayLike, context: ArrayLike, st
     """
     d, p0 = real("dimension", dimension, 1.0), positive("start", start)
     gamma = np.asarray(spread(dimension=d, context=context))
-    return capability.product(
-        nonnegative("t", t) * gamma, target=1.0 / gamma, start=p0, rate=np.sqrt(d)
-    )
+    return capability.product(nonnegative("t", t) * gamma, target=1.0 / gamma, start=p0, rate=np.sqrt(d))
 
 
 # ---------------------------------------------------------------- any covariance
@@ -81,12 +79,12 @@ def preconditioner(covariance: ArrayLike, *, context: float, noise: float = 0.0)
 
     covariance : Lambda, d x d, symmetric positive semidefinite. context : n >= 1. noise : sigma^2 >= 0. Exact.
     """
-    return np.linalg.inv(_gamma(_covariance("covariance", covariance), _context(context), _noise(noise)))
+    return np.asarray(
+        np.linalg.inv(_gamma(_covariance("covariance", covariance), _context(context), _noise(noise))), dtype=np.float64
+    )
 
 
-def preconditioned_loss(
-    matrix: ArrayLike, *, covariance: ArrayLike, context: float, noise: float = 0.0
-) -> float:
+def preconditioned_loss(matrix: ArrayLike, *, covariance: ArrayLike, context: float, noise: float = 0.0) -> float:
     r"""The loss of one inner step with any preconditioner P (in_context 5.4).
 
     .. math:: \ell = \tfrac1{2d}\operatorname{tr}\bigl[\Lambda - \Lambda(P + P^T)\Lambda + P^T\Lambda P\,\Lambda\Gamma\bigr]

@@ -101,9 +101,7 @@ def loss(
     return _averaged(value, real("step_size", step_size), steps, dimension, context, noise)
 
 
-def best_step(
-    *, steps: ArrayLike = 1, dimension: ArrayLike, context: ArrayLike, noise: ArrayLike = 0.0
-) -> Array:
+def best_step(*, steps: ArrayLike = 1, dimension: ArrayLike, context: ArrayLike, noise: ArrayLike = 0.0) -> Array:
     """The step size eta with the smallest loss after k steps (in_context 5.2): what training reaches.
 
     Arguments as in :func:`loss`. 1/gamma for k = 1. Numerical for k > 1: the roots of the exact derivative on [0, 2] (no
@@ -113,7 +111,7 @@ def best_step(
     def value(_: Array, k: Array, ratio: Array, s: Spectrum) -> Array:
         return np.array([_smallest(int(m), float(r), s) for m, r in zip(k[:, 0], ratio[:, 0], strict=True)])
 
-    return _averaged(value, np.float64(0.0), steps, dimension, context, noise)
+    return _averaged(value, np.zeros(()), steps, dimension, context, noise)
 
 
 def loss_in_time(
@@ -188,10 +186,12 @@ def _smallest(k: int, ratio: float, s: Spectrum) -> float:
 
     def height(eta: float) -> float:
         row = np.array([[eta]])
-        return float((((1.0 - row * s.nodes) ** (2 * k) + ratio * _fitted(row, np.array([[k]]), s.nodes)) @ s.weights)[0])
+        return float(
+            (((1.0 - row * s.nodes) ** (2 * k) + ratio * _fitted(row, np.array([[k]]), s.nodes)) @ s.weights)[0]
+        )
 
     grid = np.linspace(0.0, 2.0, 2001)
     values = slope(grid)
     up = np.flatnonzero((values[:-1] < 0.0) & (values[1:] >= 0.0))
-    roots = [float(brentq(slope, grid[i], grid[i + 1], xtol=1e-300, rtol=1e-15)) for i in up]
+    roots = [float(brentq(lambda eta: float(slope(eta)), grid[i], grid[i + 1], xtol=1e-300, rtol=1e-15)) for i in up]
     return min(roots, key=height)
