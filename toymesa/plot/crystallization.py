@@ -13,7 +13,7 @@ def crystallization_course(run: xr.Dataset, *, bound: float | None = None, ax: A
     """What the agent wants and what it does, from one trajectory of the model ``crystallization`` over ``time``.
 
     Variables used: ``w`` and ``deferral``. The action w + d (1-w) stays near the base target 1 until the agent defects.
-    bound : what w cannot exceed, from ``theorems.crystallization.most_moved`` (dashed).
+    bound : what w cannot exceed (dashed): w_0 + (1 - w_0) times ``theorems.crystallization.most_moved``.
     """
     ax = axes(ax)
     time, w, d = run["time"].values, run["w"].values, run["deferral"].values
