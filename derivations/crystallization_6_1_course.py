@@ -47,6 +47,9 @@ OF_S = {"linear": S / sp.sqrt(H), "exact": (S**3 + S) / sp.sqrt(2 * H)}  # ahead
 
 
 def _claim(name: str, statement: str, kind: str = "identity", **what: object) -> Claim:
+    for foresight in FORESIGHT:
+        if name.endswith(f"_{foresight}"):
+            statement += f" ({foresight} foresight)"
     return Claim(name=name, statement=statement, kind=kind, derivation="crystallization_6_1_course", **what)
 
 
@@ -88,13 +91,13 @@ CLAIMS = (
     ),
     *(
         _claim(
-            f"optimum_is_minimum_{power}",
+            f"optimum_minimum_{f}",
             "and a minimum",
             "inequality",
             expr=sp.diff(mesa_objective(A, power).subs(STAKES, H), PURSUIT, 2),
             strict=True,
         )
-        for power in (1, 2)
+        for f, power in (("linear", 1), ("exact", 2))
     ),
     _claim(
         "cardano",
