@@ -7,7 +7,8 @@ stay balanced, and
 .. math:: \dot x_i = \frac{\lambda_i^2}{d}\, x_i^2\,(1 - \Gamma_i x_i^3), \qquad
     t = \frac{d}{\lambda_i^2} \int_{x_0}^{x} \frac{d\xi}{\xi^2(1-\Gamma_i\xi^3)} .
 
-From a small start x_0 a head leaves its plateau at d/(lambda_i^2 x_0), up to a bounded time: the largest variance first.
+so that p = x^3 is a mode of depth 3 (model ``depth``) with the target 1/Gamma, in the time lambda^2 Gamma t/d. From a
+small start x_0 a head leaves its plateau at d/(lambda_i^2 x_0), up to a bounded time: the largest variance first.
 Every set of learned heads is a fixed point, a saddle as long as one is missing, and after m heads the loss is
 
 .. math:: \ell_m = \tfrac1{2d}\Bigl[\operatorname{tr}\Lambda - \sum_{i\le m}
@@ -64,6 +65,12 @@ CLAIMS = (
             rhs=L[i] ** 2 / 2 * x**2 * (1 - GAMMA[i] * x**3),
         )
         for i, x in enumerate(HEADS)
+    ),
+    _claim(
+        "heads_depth",
+        "p = x^3 is a mode of depth 3, p' = 3 p^(4/3) (1/Gamma - p), in the time lambda^2 Gamma t/d",
+        lhs=3 * X**2 * MODEL.flow[HEADS[0]].subs(HEADS[0], X),
+        rhs=L[0] ** 2 * GAMMA[0] / 2 * 3 * X**4 * (1 / GAMMA[0] - X**3),
     ),
     *(
         _claim(

@@ -330,7 +330,10 @@ def test_head_time_against_the_solver_and_its_ends():
     common = {"start": 0.1, "variance": 1.0, "spread": 1.0, "dimension": 1}
     assert ic.head_time(1.0, **common) == np.inf
     assert ic.head_time(0.1, **common) == 0.0
-    assert np.isnan(ic.head_time([1.1, 0.05], **common)).all()
+    assert np.isnan(ic.head_time(1.1, **common))
+    assert ic.head_time(0.05, **common) < 0.0
+    grown = ic.head_course([0.0, t], start=0.05, variance=1.5, spread=gamma, dimension=1)
+    np.testing.assert_allclose(grown, [0.05, 0.5], rtol=1e-11)
     small = ic.head_time(0.5, start=1e-6, variance=2.0, spread=1.0, dimension=3)
     assert small == pytest.approx(3 / (4 * 1e-6), rel=1e-5)
 

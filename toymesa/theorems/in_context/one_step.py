@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toymesa.errors import ArgumentError, DomainError
-from toymesa.theorems import capability
+from toymesa.theorems import capability, depth
 from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
 
 
@@ -165,38 +165,30 @@ def saddle_losses(variances: ArrayLike, *, context: ArrayLike, noise: ArrayLike 
 
 
 def head_time(
-    head: ArrayLike,
-    *,
-    start: ArrayLike,
-    variance: ArrayLike,
-    spread: ArrayLike,
-    dimension: ArrayLike,
+    head: ArrayLike, *, start: ArrayLike, variance: ArrayLike, spread: ArrayLike, dimension: ArrayLike
 ) -> Array:
     r"""When a separate head has grown to x (in_context 5.6), with three balanced factors x and p = x^3.
 
     .. math:: t = \frac{d}{\lambda^2}\int_{x_0}^{x} \frac{d\xi}{\xi^2 (1 - \Gamma \xi^3)}, \qquad
         \approx \frac{d}{\lambda^2 x_0} \text{ from small starts}
 
-    head : x >= start. start : x_0 > 0. variance : lambda > 0. spread : Gamma > 0, the inverse of what the head converges
-    to. dimension : d >= 1. All broadcast. Exact; inf at x^3 = 1/Gamma and nan above, where no such start leads.
+    The course of a mode of depth 3 (:func:`toymesa.theorems.depth.time_to_reach`). head, start : x, x_0 > 0. variance :
+    lambda > 0. spread : Gamma > 0, the inverse of what the head converges to. dimension : d >= 1. All broadcast. Negative
+    where x lies behind the start, inf at x^3 = 1/Gamma, nan beyond. Relative error about 1e-13.
     """
     x, x0, g = positive("head", head), positive("start", start), positive("spread", spread)
-    scale = np.cbrt(g)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        grown = _grown(x * scale) - _grown(x0 * scale)
-        time = real("dimension", dimension, 1.0) / positive("variance", variance) ** 2 * scale * grown
-    time = np.where(x == x0, 0.0, time)
-    return as_given(np.where((x < x0) | (x * scale > 1.0), np.nan, time))
+    pace = positive("variance", variance) ** 2 * g / real("dimension", dimension, 1.0)
+    return as_given(np.asarray(depth.time_to_reach(x**3, target=1.0 / g, start=x0**3, depth=3.0) / pace))
 
 
-def _grown(y: Array) -> Array:
-    """An antiderivative of 1/(y^2 (1 - y^3))."""
-    return (
-        -1.0 / y
-        - np.log1p(-y) / 3.0
-        + np.log1p(y + y**2) / 6.0
-        - np.arctan((2.0 * y + 1.0) / np.sqrt(3.0)) / np.sqrt(3.0)
-    )
+def head_course(
+    t: ArrayLike, *, start: ArrayLike, variance: ArrayLike, spread: ArrayLike, dimension: ArrayLike
+) -> Array:
+    """x(t) of a separate head (in_context 5.6), the inverse of :func:`head_time`, with its arguments. t : >= 0."""
+    x0, g = positive("start", start), positive("spread", spread)
+    pace = positive("variance", variance) ** 2 * g / real("dimension", dimension, 1.0)
+    strength = depth.course(nonnegative("t", t) * pace, target=1.0 / g, start=x0**3, depth=3.0)
+    return as_given(np.asarray(np.cbrt(strength)))
 
 
 # ---------------------------------------------------------------- the pieces
