@@ -26,7 +26,7 @@ from __future__ import annotations
 import sympy as sp
 
 from toymesa.models.capability import ETA_K, ETA_W, KAPPA, B, W, capability, ratio
-from toymesa.models.in_context import ETA_U, ETA_V, NOISE, D, N, U, V, in_context, quadratic
+from toymesa.models.in_context import ETA_U, ETA_V, NOISE, D, N, U, V, in_context, one_step, quadratic
 from toymesa.symbolic.claims import Claim
 from toymesa.symbolic.model import TIME, at_start
 
@@ -76,6 +76,12 @@ CLAIMS = (
         "the averaged loss after one step is (1 - 2 eta + gamma eta^2)/2",
         lhs=MODEL.observables["loss"],
         rhs=(1 - 2 * U * V + GAMMA * (U * V) ** 2) / 2,
+    ),
+    _claim(
+        "one_step_coefficients",
+        "so are the coefficients from which the course is made",
+        lhs=quadratic(one_step(D, N, NOISE), U * V),
+        rhs=MODEL.observables["loss"],
     ),
     _claim(
         "one_step_best",
