@@ -189,3 +189,33 @@ def test_equilibrium_is_the_limit_of_many_steps_for_quadratics(c, curvature):
     # one inner step of size 1/curvature lands on the optimum of a quadratic exactly
     newton = bilevel(base, mesa, outer=[theta], inner=[a], coupling="unrolled", steps=1, step=sp.Rational(1, curvature))
     assert sp.expand(exact.flow[theta] - newton.flow[theta]) == 0
+
+
+def test_task_variables_by_their_moments():
+    x, a, theta, scale = sp.symbols("x a theta scale", real=True)
+    # an exponential variable of mean ``scale``: E x^k = k! scale^k, not standardized
+    model = bilevel(
+        (a - theta * x) ** 2 / 2,
+        (a - 1) ** 2 / 2,
+        outer=[theta],
+        inner=[a],
+        coupling="equilibrium",
+        tasks={x: lambda k: sp.factorial(k) * scale**k},
+        params={"scale": 2.0},
+    )
+    assert sp.expand(model.observables["loss"] - (1 - 2 * theta * scale + 2 * theta**2 * scale**2) / 2) == 0
+    with pytest.raises(ModelError, match="unknown task distribution 'nromal'"):
+        bilevel(
+            (a - theta * x) ** 2, (a - 1) ** 2, outer=[theta], inner=[a], coupling="equilibrium", tasks={x: "nromal"}
+        )
+
+
+def test_the_length_of_an_inner_run_can_be_trained():
+    a, eta = sp.symbols("a eta", real=True)
+    pair = {"outer": [eta], "inner": [a], "coupling": "unrolled"}
+    steps = bilevel((a - 1) ** 2 / 2, (a - 1) ** 2 / 2, steps=2, step=eta, **pair)
+    assert sp.expand(steps.observables["loss"] - (1 - eta) ** 4 / 2) == 0
+    time = bilevel((a - 1) ** 2 / 2, (a - 1) ** 2 / 2, inner_time=eta, **pair)
+    assert sp.simplify(time.observables["loss"] - sp.exp(-2 * eta) / 2) == 0
+    with pytest.raises(ModelError, match="is empty"):
+        bilevel((a - 1) ** 2, (a - 1) ** 2, steps=2, step=sp.Rational(1, 2), **pair)

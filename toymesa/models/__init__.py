@@ -11,8 +11,10 @@ from collections.abc import Callable
 from toymesa.errors import ArgumentError, did_you_mean
 from toymesa.models.capability import capability
 from toymesa.models.coopetition import coopetition
+from toymesa.models.crystallization import crystallization
 from toymesa.models.depth import depth
 from toymesa.models.gated import gated
+from toymesa.models.in_context import in_context
 from toymesa.models.linear_joint import linear_joint
 from toymesa.models.mechanisms import mechanisms
 from toymesa.models.posterior import posterior
@@ -24,8 +26,10 @@ from toymesa.symbolic.model import Model
 MODELS: dict[str, Callable[[], Model]] = {
     "capability": capability,
     "coopetition": coopetition,
+    "crystallization": crystallization,
     "depth": depth,
     "gated": lambda: gated,
+    "in_context": in_context,
     "linear_joint": linear_joint,
     "mechanisms": mechanisms,
     "posterior": posterior,
@@ -46,9 +50,11 @@ __all__ = [
     "MODELS",
     "capability",
     "coopetition",
+    "crystallization",
     "depth",
     "find",
     "gated",
+    "in_context",
     "linear_joint",
     "mechanisms",
     "posterior",

@@ -7,9 +7,11 @@ from toymesa.plot.bifurcation import bifurcation_diagram, follow_figure, stabili
 from toymesa.plot.capability import capability_course
 from toymesa.plot.coopetition import transience_course
 from toymesa.plot.courses import bits_course, contrast_course
+from toymesa.plot.crystallization import crystallization_course
 from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
+from toymesa.plot.in_context import in_context_course
 from toymesa.plot.linear_joint import coupling_map_figure
 from toymesa.plot.portrait import phase_portrait
 from toymesa.plot.posterior import posterior_course
@@ -27,8 +29,10 @@ __all__ = [
     "capability_course",
     "contrast_course",
     "coupling_map_figure",
+    "crystallization_course",
     "depth_staircase",
     "follow_figure",
+    "in_context_course",
     "joint_diagram",
     "leader_diagram",
     "phase_portrait",

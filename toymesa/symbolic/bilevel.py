@@ -9,14 +9,14 @@
 ``unrolled``     the inner optimizer runs for inner time tau, or for k steps of size h, from a fixed start; the base
                  optimizer differentiates through the run.
 
-The code always minimizes. Task variables are independent and standardized (mean 0, variance 1) and are averaged out
-exactly by their moments, which needs losses that are polynomial in them.
+The code always minimizes. Task variables are independent and are averaged out exactly by their moments, which needs
+losses that are polynomial in them; they are standardized (mean 0, variance 1) unless their moments are given.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sympy as sp
@@ -28,6 +28,9 @@ from toymesa.symbolic.model import TIME, InnerRun, Model
 from toymesa.symbolic.optimizers import Optimizer, build
 
 COUPLINGS = ("joint", "equilibrium", "unrolled")
+
+Law = str | Callable[[int], Any]
+"""The distribution of a task variable: a name, or its moments as a function of their order."""
 
 # moments E[x^k] of standardized task variables, by the name of their distribution
 _MOMENTS: dict[str, Any] = {
@@ -48,7 +51,7 @@ def bilevel(
     inner_time: Any = None,
     steps: int | None = None,
     step: Any = None,
-    tasks: Sequence[sp.Symbol] | Mapping[sp.Symbol, str] = (),
+    tasks: Sequence[sp.Symbol] | Mapping[sp.Symbol, Law] = (),
     regularizer: Any = 0,
     metric: Metric = None,
     params: Mapping[Any, Any] | None = None,
@@ -69,7 +72,8 @@ def bilevel(
     inner_time : for ``unrolled``, the inner time tau; or
     steps, step : for ``unrolled``, the number k of inner gradient steps and their size h.
     tasks : standardized independent task variables. Losses of degree above 2 in one of them need its distribution:
-        a mapping to "normal", "rademacher" or "uniform".
+        a mapping to "normal", "rademacher" or "uniform", or to a function that gives its k-th moment as an expression
+        in parameters (such a variable need not be standardized).
     regularizer : added to the base loss, an expression in outer variables and parameters.
     metric : of the base optimizer, as in :func:`toymesa.symbolic.flows.gradient_flow`.
     optimizer : another base optimizer than gradient flow, see :mod:`toymesa.symbolic.optimizers`; with ``joint`` it
@@ -90,7 +94,7 @@ def bilevel(
         raise ArgumentError(f"coupling must be one of {', '.join(COUPLINGS)}; got {coupling!r}")
     _check_coupling_arguments(coupling, rate=rate, inner_time=inner_time, steps=steps, step=step)
     pair = _Pair(base_loss, mesa_objective, outer, inner, tasks, regularizer, metric, start, observables, name)
-    pair.refuse_empty(coupling)
+    pair.refuse_empty(coupling, [expression(e) for e in (inner_time, step) if e is not None])
     if coupling == "joint":
         parts = _joint(pair, expression(1 if rate is None else rate))
     elif coupling == "equilibrium":
@@ -128,7 +132,7 @@ class _Pair:
         mesa_objective: Any,
         outer: Sequence[sp.Symbol],
         inner: Sequence[sp.Symbol],
-        tasks: Sequence[sp.Symbol] | Mapping[sp.Symbol, str],
+        tasks: Sequence[sp.Symbol] | Mapping[sp.Symbol, Law],
         regularizer: Any,
         metric: Metric,
         start: Mapping[Any, Any] | None,
@@ -149,7 +153,7 @@ class _Pair:
         if len(set(names)) < len(names):
             raise ModelError(f"model {name!r}: outer, inner and task names must differ; got {names}")
         for law in self.laws.values():
-            if law and law not in _MOMENTS:
+            if not callable(law) and law and law not in _MOMENTS:
                 raise ModelError(f"model {name!r}: unknown task distribution {law!r}{did_you_mean(law, _MOMENTS)}")
         if bad := self.regularizer.free_symbols & {*self.inner, *self.tasks}:
             raise ModelError(f"model {name!r}: the regularizer must not use inner or task variables; got {bad}")
@@ -158,14 +162,15 @@ class _Pair:
         self.inner_start = {a: expression(begin.pop(a.name, 0)) for a in self.inner}
         self.start = self.geometry.start(begin)
 
-    def refuse_empty(self, coupling: str) -> None:
-        """ModelError where the base optimizer would have nothing to do."""
+    def refuse_empty(self, coupling: str, schedule: Sequence[sp.Expr]) -> None:
+        """ModelError where the base optimizer would have nothing to do. schedule: what sets the length of an inner run."""
         others = ", ".join(repr(c) for c in COUPLINGS if c != coupling)
         outer, inner = set(self.outer), set(self.inner)
         if not self.mesa.free_symbols & inner:
             raise ModelError(f"model {self.name!r}: the mesa-objective depends on no inner variable {list(self.inner)}")
         direct = self.base.free_symbols & outer
-        through = self.base.free_symbols & inner and self.mesa.free_symbols & outer
+        moved = self.mesa.free_symbols.union(*[e.free_symbols for e in schedule])
+        through = self.base.free_symbols & inner and moved & outer
         if coupling == "joint" and not direct:
             raise ModelError(
                 f"model {self.name!r}: coupling 'joint' is empty, since the base loss depends on no outer variable "
@@ -183,18 +188,23 @@ class _Pair:
         if not tasks:
             return expr
         try:
-            monomials = sp.Poly(expr, *tasks).monoms()
+            terms = sp.Poly(expr, *tasks).terms()
         except sp.PolynomialError as error:
             raise ModelError(
                 f"model {self.name!r}: the {what} must be polynomial in the task variables "
                 f"{[t.name for t in tasks]} to be averaged exactly"
             ) from error
         total = sp.Integer(0)
-        for powers in monomials:
+        # of high degree where the moments are given: derivatives would grow out of hand, Poly's coefficients do not
+        given = any(callable(self.laws[t]) for t in tasks)
+        for powers, coefficient in terms:
             weight = sp.Integer(1)
             for task, power in zip(tasks, powers, strict=True):
                 weight *= self._moment(task, power, what)
             if weight == 0:
+                continue
+            if given:
+                total += weight * coefficient
                 continue
             # a Taylor coefficient, not Poly's: derivatives keep squares as squares, so that small losses stay accurate
             part = expr
@@ -204,9 +214,11 @@ class _Pair:
         return total
 
     def _moment(self, task: sp.Symbol, power: int, what: str) -> sp.Expr:
+        law = self.laws[task]
+        if callable(law):
+            return expression(law(power)) if power else sp.Integer(1)
         if power <= 2:
             return sp.Integer((1, 0, 1)[power])
-        law = self.laws[task]
         if not law:
             raise ModelError(
                 f"model {self.name!r}: the {what} is of degree {power} in task variable {task.name!r}; "
