@@ -55,9 +55,9 @@ def growth(
     singular values of the propagator), ``exponent`` = log_growth / t (finite-time Lyapunov exponents, per unit of time);
     over ``state``: ``leading_start`` and ``leading``, unit vectors: what grows most until then, and what has become of it
     (lengths are Euclidean in the states that are not algebraic; those follow); ``trace_gap``: sum of log_growth minus the
-    integral of the trace of the Jacobian,
-    zero by Liouville's formula: a check. With a perturbation ``delta_<name>`` for every state and observable. With a
-    threshold ``t_decide`` (NaN if it is not reached). Numerical; exact to first order in the perturbation.
+    integral of the trace of the Jacobian, zero by Liouville's formula: a check. With a perturbation ``delta_<name>`` for
+    every state and observable. With a threshold ``t_decide`` (NaN if it is not reached). Numerical; exact to first order in
+    the perturbation.
     Raises SolveError where the trajectory fails, ModelError for models without symbolic Jacobian.
     """
     checked_model(model)
