@@ -311,6 +311,12 @@ def test_the_map_draws_labels_brackets_and_the_exact_line(tmp_path):
     words = [t.get_text() for t in ax.get_legend().get_texts()]
     assert words[0].startswith("m (")
     assert words[2:] == ["labels differ (0.0%)", "exact separatrix", "measured boundary"]
+    other = found.assign(label=found["label"].where(found["start_m"] > 0, -1))
+    hatched = [c for c in basin_map(other, against=found).collections if c.get_hatch()]
+    assert [c.get_hatch() for c in hatched] == ["///", "xxx"]
+    assert all(
+        c.get_alpha() is None and c.get_edgecolor().size for c in hatched
+    )  # an alpha of 0 would hide the hatch too
     basin_figure(found, tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 10_000
     with pytest.raises(tm.ArgumentError, match="a figure is a .png, .svg or .pdf file"):
