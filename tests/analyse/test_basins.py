@@ -149,6 +149,12 @@ def test_attractors_of_every_parameter():
     assert (found["count"].sum("outcome") == 11).all()
 
 
+def test_certified_fixed_points_are_outcomes():
+    found = tm.basins(WELLS, {"x": [-2.0, -0.5, 0.0, 0.5]}, outcomes=tm.fixed_points(WELLS))
+    assert list(found["outcome"].values) == ["x = -1", "x = 0", "x = 1"]
+    assert found["label"].values.tolist() == [0, 0, 1, 2]
+
+
 def test_a_surface_of_steady_states_is_one_attractor():
     found = tm.basins(GATED, {"m": (-1.0, 1.0, 6), "d": (-0.5, 1.5, 6)})
     assert list(found["outcome"].values) == ["a surface of steady states"]
@@ -261,6 +267,8 @@ def test_every_kind_of_outcome_and_the_first_that_holds():
         ({"over": {"x": (1, 0, 5)}}, tm.DomainError, "low < high"),
         ({"over": {"x": (0, 1, 1)}}, tm.DomainError, "count of 'x' must be a whole number, from 2"),
         ({"over": {"x": [1, 0]}}, tm.DomainError, "must be rising"),
+        ({"start": 3}, tm.ArgumentError, "start must be a mapping"),
+        ({"model": TURNS, "over": dict.fromkeys("xy", (0, 1, 10000))}, tm.DomainError, "starts; use"),
         ({"start": {"x": 0}}, tm.ArgumentError, "in over and in start"),
         ({"outcomes": {}}, tm.ArgumentError, "outcomes must be a mapping"),
         ({"outcomes": {"a": "xx > 0"}}, tm.ExpressionError, "outcome 'a': column 1: unknown name 'xx'"),
@@ -303,6 +311,12 @@ def test_the_map_draws_labels_brackets_and_the_exact_line(tmp_path):
     words = [t.get_text() for t in ax.get_legend().get_texts()]
     assert words[0].startswith("m (")
     assert words[2:] == ["labels differ (0.0%)", "exact separatrix", "measured boundary"]
+    other = found.assign(label=found["label"].where(found["start_m"] > 0, -1))
+    hatched = [c for c in basin_map(other, against=found).collections if c.get_hatch()]
+    assert [c.get_hatch() for c in hatched] == ["///", "xxx"]
+    assert all(
+        c.get_alpha() is None and c.get_edgecolor().size for c in hatched
+    )  # an alpha of 0 would hide the hatch too
     basin_figure(found, tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 10_000
     with pytest.raises(tm.ArgumentError, match="a figure is a .png, .svg or .pdf file"):

@@ -215,14 +215,43 @@ def test_the_budget_and_failures():
         tm.growth(falls, 2.0)
 
 
+def test_algebraic_states_follow_the_others():
+    # the inner optimum solves (a - theta) + k a^3 = 0; without it the outer flow is one equation of its own
+    theta, a, k = sp.symbols("theta a k", real=True)
+    pair = {"base_loss": (a - 1) ** 2 / 2, "mesa_objective": (a - theta) ** 2 / 2 + k * a**4 / 4}
+    model = tm.bilevel(
+        **pair, outer=[theta], inner=[a], coupling="equilibrium", params={"k": 0.5}, start={"theta": 0.3}
+    )
+    assert model.algebraic
+    found = tm.growth(model, [0.0, 1.0, 3.0], perturbation={"theta": 1.0})
+    h = 1e-5
+    ends = [tm.solve(model, [0.0, 1.0, 3.0], start={"theta": 0.3 + e}, rtol=1e-12, atol=1e-14) for e in (h, -h)]
+    for name in ("theta", "a", "loss"):
+        slope = (ends[0][name].values - ends[1][name].values) / (2 * h)
+        assert found[f"delta_{name}"].values == pytest.approx(slope, rel=1e-6, abs=1e-9)
+    assert found["log_growth"].values[:, 0] == pytest.approx(np.log(np.abs(found["delta_theta"].values)), abs=1e-9)
+    assert np.abs(found["trace_gap"].values).max() < 1e-8
+    # at rest a = 1: theta' = -(a - 1) da/dtheta with da/dtheta = 1/(1 + 3k) = 0.4, so that the rate is -0.4^2
+    spectrum = tm.lyapunov(model, 50.0, transient=200.0)
+    assert spectrum["exponent"].values == pytest.approx([-0.16], abs=1e-6)
+    with pytest.raises(tm.ArgumentError, match="'a' is algebraic"):
+        tm.growth(model, 1.0, perturbation={"a": 1.0})
+
+
 def test_what_cannot_be_linearized_is_refused():
-    theta, a = sp.symbols("theta a", real=True)
-    pair = {"base_loss": (a - 1) ** 2, "mesa_objective": (a - theta) ** 2 + a**4, "outer": [theta], "inner": [a]}
-    with pytest.raises(tm.ModelError, match="has algebraic states"):
-        tm.growth(tm.bilevel(**pair, coupling="equilibrium"), 1.0)
     noisy = tm.with_optimizer(LORENZ, tm.GradientNoise(amplitudes={"x": 0.1}))
     with pytest.raises(tm.ModelError, match="has noise"):
         tm.growth(noisy, 1.0)
+    nested = tm.bilevel(
+        base_loss=(y - 1) ** 2,
+        mesa_objective=(y - x) ** 2 + y**4,
+        outer=[x],
+        inner=[y],
+        coupling="unrolled",
+        inner_time=1.0,
+    )
+    with pytest.raises(tm.ModelError, match="nested inner run"):
+        tm.growth(nested, 1.0)
     named = tm.Model(name="named", flow={sp.Symbol("tangent_x", real=True): -x, x: -x}, start={x: 1})
     assert {s.name for s in variational(named).states} == {
         "tangent_x", "x", "tangent_tangent_x", "tangent_x_", "trace",

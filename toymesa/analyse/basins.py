@@ -24,6 +24,8 @@ from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.options import Progress, controls, output_times, shown
 from toymesa.symbolic.model import Model
 
+_MOST_STARTS = 20_000_000
+
 
 @named_arguments
 def basins(
@@ -122,6 +124,8 @@ def _asked(model: Model, over: Any, start: Any, samples: int | None, draw: np.ra
     allowed = [*model.state_names, *(c.name for chart in model.charts for c in chart.coordinates)]
     ranges = {_name(k, model, allowed, "over"): v for k, v in over.items()}
     fixed = {}
+    if start is not None and not isinstance(start, Mapping):
+        raise ArgumentError(f"start must be a mapping from the other states to their values; got {start!r}")
     for k, v in dict(start or {}).items():
         name = _name(k, model, allowed, "start")
         if name in ranges:
@@ -135,6 +139,8 @@ def _asked(model: Model, over: Any, start: Any, samples: int | None, draw: np.ra
         else:
             low, high = _ends(name, value, 2)
             given[name] = xr.DataArray(draw.uniform(low, high, count), dims="sample")
+    if count is None and math.prod(len(given[n]) for n in ranges) > _MOST_STARTS:
+        raise DomainError(f"over makes more than {_MOST_STARTS:,} starts; use fewer values, or samples")
     dims = {n: "sample" if count is not None else f"start_{n}" for n in ranges}
     return _Asked(given | fixed, dims, fixed)
 

@@ -33,7 +33,7 @@ def growth(
     threshold: Any = None,
     method: str = "auto",
     rtol: float = 1e-10,
-    atol: float = 1e-12,
+    atol: Any = 1e-12,
     max_steps: int = 100_000,
     time_limit: float = 60.0,
 ) -> xr.Dataset:
@@ -54,9 +54,10 @@ def growth(
     Returns a Dataset over ``time`` with the states and, over ``mode`` (largest first): ``log_growth`` (logarithms of the
     singular values of the propagator), ``exponent`` = log_growth / t (finite-time Lyapunov exponents, per unit of time);
     over ``state``: ``leading_start`` and ``leading``, unit vectors: what grows most until then, and what has become of it
-    (lengths are Euclidean in the states); ``trace_gap``: sum of log_growth minus the integral of the trace of the Jacobian,
-    zero by Liouville's formula: a check. With a perturbation ``delta_<name>`` for every state and observable. With a
-    threshold ``t_decide`` (NaN if it is not reached). Numerical; exact to first order in the perturbation.
+    (lengths are Euclidean in the states that are not algebraic; those follow); ``trace_gap``: sum of log_growth minus the
+    integral of the trace of the Jacobian, zero by Liouville's formula: a check. With a perturbation ``delta_<name>`` for
+    every state and observable. With a threshold ``t_decide`` (NaN if it is not reached). Numerical; exact to first order in
+    the perturbation.
     Raises SolveError where the trajectory fails, ModelError for models without symbolic Jacobian.
     """
     checked_model(model)
@@ -66,19 +67,21 @@ def growth(
         method=method, rtol=rtol, atol=atol, first_step=None, max_step=math.inf, max_steps=max_steps, steady=False,
         span=float(times[-1]), states=model.state_names,
     )  # fmt: skip
-    moved = None if perturbation is None else _direction(model, perturbation, x, p)
-    reach = _criterion(model, threshold, moved, p)
+    carrier = Carrier(model, p, how)
+    moved = None if perturbation is None else _direction(model, perturbation, x, p)[carrier.free]
+    reach = _criterion(carrier, threshold, moved)
     deadline = time.monotonic() + scalar("time_limit", time_limit, 0.0, low_open=True, infinite=True)
-    walk = Walk(Carrier(model, p, how), x, deadline)
+    walk = Walk(carrier, x, deadline)
+    begin = carrier.lift(walk.frame.state, 0.0)
     marks = [walk.to(float(s)) for s in times]
-    data = _growth_data(model, times, marks, moved, p)
+    data = _growth_data(carrier, times, marks, moved, begin)
     if reach is not None:
         data["t_decide"] = ((), _decided(walk, marks, reach), {"long_name": "time at which the threshold is reached"})
     done = [m.frame.time for m in marks if m is not None]
     data.attrs |= course_attributes(model, x, p) | {
         "reached": max(done, default=0.0),
         "rtol": how.rtol,
-        "atol": float(atol),
+        "atol": np.asarray(atol).tolist(),
     }
     return data
 
@@ -114,6 +117,8 @@ def _direction(model: Model, given: Any, x: Array, p: Array) -> Array:
     for key, size in given.items():
         name = key if isinstance(key, str) else getattr(key, "name", repr(key))
         amount = scalar(f"perturbation of {name!r}", size)
+        if name in {s.name for s in model.algebraic}:
+            raise ArgumentError(f"perturbation: {name!r} is algebraic: it follows the other states")
         if name in model.state_names:
             out[model.state_names.index(name)] += amount
         elif name in coordinates:
@@ -137,8 +142,9 @@ def _direction(model: Model, given: Any, x: Array, p: Array) -> Array:
 _Criterion = Callable[[Mark], float]
 
 
-def _criterion(model: Model, threshold: Any, moved: Array | None, p: Array) -> _Criterion | None:
+def _criterion(carrier: Carrier, threshold: Any, moved: Array | None) -> _Criterion | None:
     """A function of a place that is positive once the threshold is reached."""
+    model = carrier.model
     if threshold is None:
         return None
     if isinstance(threshold, Mapping):
@@ -150,21 +156,23 @@ def _criterion(model: Model, threshold: Any, moved: Array | None, p: Array) -> _
         if name not in allowed:
             raise ArgumentError(f"threshold: no state or observable {name!r}{did_you_mean(name, allowed)}")
         level = scalar(f"threshold of {name!r}", size, 0.0, low_open=True)
-        slope = _slopes(model, [name])
-        return lambda m: abs(float(m.propagator.applied(moved, slope(m, p))[0])) - level
+        slope = _slopes(carrier, [name])
+        return lambda m: abs(float(m.propagator.applied(moved, slope(m))[0])) - level
     factor = scalar("threshold", threshold, 1.0, low_open=True)
     return lambda m: float(m.propagator.decomposed()[0][0]) - math.log(factor)
 
 
-def _slopes(model: Model, names: list[str]) -> Callable[[Mark, Array], Array]:
-    """Gradients of states and observables, (name, state), at a place."""
+def _slopes(carrier: Carrier, names: list[str]) -> Callable[[Mark], Array]:
+    """Gradients of states and observables at a place, (name, state that is not algebraic)."""
+    model = carrier.model
     exprs = {s.name: sp.sympify(s) for s in model.states} | dict(model.observables)
     flat = [sp.diff(exprs[n], s) for n in names for s in model.states]
     function = array_function([*model.states, *model.params, TIME], flat)
 
-    def slopes(mark: Mark, p: Array) -> Array:
-        values = function(*mark.frame.state, *p, mark.frame.time)
-        return np.array([float(v) for v in values]).reshape(len(names), -1)
+    def slopes(mark: Mark) -> Array:
+        values = function(*mark.frame.state, *carrier.params, mark.frame.time)
+        full = np.array([float(v) for v in values]).reshape(len(names), -1)
+        return np.asarray(full @ carrier.lift(mark.frame.state, mark.frame.time))
 
     return slopes
 
@@ -197,22 +205,26 @@ def _between(walk: Walk, before: Mark, mark: Mark, reach: _Criterion) -> float:
 # ---------------------------------------------------------------- what is answered
 
 
-def _growth_data(model: Model, times: Array, marks: list[Mark | None], moved: Array | None, p: Array) -> xr.Dataset:
-    n, count = len(model.states), times.size
-    logs, states, gap = np.full((count, n), np.nan), np.full((count, n), np.nan), np.full(count, np.nan)
+def _growth_data(
+    carrier: Carrier, times: Array, marks: list[Mark | None], moved: Array | None, begin: Array
+) -> xr.Dataset:
+    model = carrier.model
+    n, modes, count = len(model.states), carrier.free.size, times.size
+    logs, states, gap = np.full((count, modes), np.nan), np.full((count, n), np.nan), np.full(count, np.nan)
     first, last = np.full((count, n), np.nan), np.full((count, n), np.nan)
     names = [*model.state_names, *model.observables]
     deltas = np.full((count, len(names)), np.nan)
-    slopes = _slopes(model, names) if moved is not None else None
+    slopes = _slopes(carrier, names) if moved is not None else None
     for i, mark in enumerate(marks):
         if mark is None:
             continue
+        now = carrier.lift(mark.frame.state, mark.frame.time)
         logs[i], after, before = mark.propagator.decomposed()
         sign = 1.0 if before[np.argmax(np.abs(before[:, 0])), 0] > 0 else -1.0
-        first[i], last[i], states[i] = sign * before[:, 0], sign * after[:, 0], mark.frame.state
+        first[i], last[i], states[i] = sign * begin @ before[:, 0], sign * now @ after[:, 0], mark.frame.state
         gap[i] = logs[i].sum() - mark.frame.trace
         if slopes is not None and moved is not None:
-            deltas[i] = mark.propagator.applied(moved, slopes(mark, p))
+            deltas[i] = mark.propagator.applied(moved, slopes(mark))
     with np.errstate(divide="ignore", invalid="ignore"):
         exponents = np.where(times[:, None] > 0, logs / times[:, None], np.nan)
     data: dict[str, Any] = {n: ("time", states[:, i]) for i, n in enumerate(model.state_names)}

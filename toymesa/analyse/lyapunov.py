@@ -87,7 +87,7 @@ def _spectrum(model: Model, marks: list[Mark], x: Array, p: Array) -> xr.Dataset
     blocks = min(_BLOCKS, len(marks) - 1)
     at = np.round(np.linspace(0, len(marks) - 1, blocks + 1)).astype(int)
     pieces = np.diff(sums[at], axis=0) / np.diff(times[at])[:, None]
-    error = pieces.std(axis=0, ddof=1) / math.sqrt(blocks) if blocks > 1 else np.full(x.size, np.nan)
+    error = pieces.std(axis=0, ddof=1) / math.sqrt(blocks) if blocks > 1 else np.full(course.shape[1], np.nan)
     trace = (end.frame.trace - begin.frame.trace) / spans[-1]
     gap = float(course[-1].sum() - trace)
     scale = float(np.abs(course[-1]).sum()) + abs(trace)

@@ -15,20 +15,20 @@ import sympy as sp
 
 from toymesa.arguments import Array
 from toymesa.errors import ModelError, SolveError
+from toymesa.kernels.arrays import array_function
 from toymesa.kernels.batch import Controls, run_batch
 from toymesa.kernels.generate import CompiledModel, compile_model
 from toymesa.status import Status
-from toymesa.symbolic.model import Model
+from toymesa.symbolic.model import TIME, Model
 
 
 def variational(model: Model) -> Model:
     """The model with ``tangent_<state>``, which obeys v' = J v (v -> J v for a map), and ``trace``, the integral of tr J.
 
-    For a map ``trace`` stays 0. Raises ModelError for a model with a nested inner run (its Jacobian has no formula),
-    algebraic states (not every perturbation is one of the constrained system) or noise.
+    For a map ``trace`` stays 0. With algebraic states J is that of the whole flow, which keeps them; the trace is that of
+    the other states, which the algebraic ones follow. Raises ModelError for a model with a nested inner run (its Jacobian
+    has no formula) or noise.
     """
-    if model.algebraic:
-        raise ModelError(f"model {model.name!r} has algebraic states: growth needs rates for all of them")
     if model.noise is not None:
         raise ModelError(f"model {model.name!r} has noise: take growth of the model without it")
     jacobian = sp.Matrix(model.jacobian())
@@ -36,11 +36,23 @@ def variational(model: Model) -> Model:
     trace = sp.Symbol(_free("trace", model), real=True)
     moved = jacobian * sp.Matrix(tangents)
     flow = dict(model.flow) | dict(zip(tangents, moved, strict=True))
-    flow[trace] = trace if model.discrete else jacobian.trace()
+    flow[trace] = trace if model.discrete else _reduced_trace(model, jacobian)
     return Model(
         name=f"{model.name}_variational", flow=flow, params=model.params, start=model.start, discrete=model.discrete,
-        observables=model.observables, domains={s: model.domains[s] for s in model.states},
+        observables=model.observables, algebraic=model.algebraic, domains={s: model.domains[s] for s in model.states},
     )  # fmt: skip
+
+
+def _reduced_trace(model: Model, jacobian: sp.Matrix) -> sp.Expr:
+    if not model.algebraic:
+        return jacobian.trace()
+    free = [i for i, s in enumerate(model.states) if s not in model.algebraic]
+    bound = [i for i, s in enumerate(model.states) if s in model.algebraic]
+    residuals = sp.Matrix(list(model.algebraic.values()))
+    followed = residuals.jacobian(list(model.algebraic)).LUsolve(residuals.jacobian([model.states[i] for i in free]))
+    order = [list(model.algebraic).index(model.states[i]) for i in bound]
+    inner = jacobian.extract(free, bound) * followed.extract(order, list(range(len(free))))
+    return sp.Add(*(jacobian[i, i] for i in free)) - inner.trace()
 
 
 def _free(name: str, model: Model) -> str:
@@ -67,9 +79,32 @@ class Carrier:
         self.model, self.params, self.n = model, params, len(model.states)
         self.extended = compile_model(variational(model))
         self.plain: CompiledModel = compile_model(model)
+        self.free = np.array([i for i, s in enumerate(model.states) if s not in model.algebraic])
+        slopes = [sp.diff(g, s) for g in model.algebraic.values() for s in model.states]
+        self._constraints = array_function([*model.states, *model.params, TIME], slopes) if slopes else None
         absolute = how.absolute(self.n)  # of the states; the columns of a frame are of size 1
         every = np.concatenate([absolute, np.full(self.n + 1, absolute.min())])
         self.how = Controls(method=how.method, rtol=how.rtol, atol=every, max_steps=how.max_steps)
+
+    def lift(self, state: Array, time: float) -> Array:
+        """Perturbations of all states (state, column) for unit ones of those that are not algebraic, which these follow."""
+        out = np.eye(self.n)[:, self.free]
+        if self._constraints is not None:
+            rows = np.array([float(v) for v in self._constraints(*state, *self.params, time)]).reshape(-1, self.n)
+            bound = [self.model.states.index(s) for s in self.model.algebraic]
+            out[bound] = -np.linalg.solve(rows[:, bound], rows[:, self.free])
+        return out
+
+    def settled(self, state: Array) -> Array:
+        """The state with its algebraic part on its constraints."""
+        if not self.model.algebraic:
+            return state
+        done = run_batch(
+            self.plain, np.zeros(1), np.array([state]), np.array([self.params]), Controls(method="tsit5"), threads=1
+        )
+        if done.status[0] != Status.OK:
+            self._fail(Status(int(done.status[0])), 0.0)
+        return done.states[0, 0]
 
     def carried(self, frame: Frame, time: float) -> Frame:
         """The frame at another time; SolveError where the trajectory or a perturbation fails."""

@@ -32,8 +32,9 @@ class Walk:
 
     def __init__(self, carrier: Carrier, x: Array, deadline: float) -> None:
         self.carrier, self.deadline = carrier, deadline
-        self.propagator = Propagator(x.size)
-        self.frame = Frame(0.0, x.copy(), self.propagator.orthogonal)
+        self.propagator = Propagator(carrier.free.size)
+        state = carrier.settled(x.copy())
+        self.frame = Frame(0.0, state, carrier.lift(state, 0.0) @ self.propagator.orthogonal)
         self.segment = 1.0 if carrier.model.discrete else math.inf
 
     def to(self, end: float) -> Mark | None:
@@ -52,7 +53,7 @@ class Walk:
         if discrete:
             length = max(1.0, math.floor(length))
         ahead = self.carrier.carried(self.frame, end if length >= (end - now) * (1 - 1e-9) else now + length)
-        after = self.propagator.followed(ahead.columns)
+        after = self.propagator.followed(ahead.columns[self.carrier.free])
         torn = float(np.ptp(after.logs - self.propagator.logs))
         if torn > _TORN and length > (1.0 if discrete else 1e-9 * max(end, 1e-300)):
             self.segment = length / 2.0
@@ -61,7 +62,8 @@ class Walk:
             self.segment = length / 1.5
         elif torn < _LOOSE and length == self.segment:
             self.segment *= 1.5
-        self.frame, self.propagator = Frame(ahead.time, ahead.state, after.orthogonal, ahead.trace), after
+        columns = self.carrier.lift(ahead.state, ahead.time) @ after.orthogonal
+        self.frame, self.propagator = Frame(ahead.time, ahead.state, columns, ahead.trace), after
 
     def _first(self, span: float) -> float:
         n = self.frame.state.size

@@ -84,7 +84,9 @@ def basin_figure(found: xr.Dataset, path: Path) -> None:
 
 def _hatch(ax: Axes, x: np.ndarray, y: np.ndarray, where: np.ndarray, hatch: str) -> None:
     if where.any():
-        ax.pcolor(_edges(x), _edges(y), np.ma.masked_where(~where, np.zeros(where.shape)), hatch=hatch, alpha=0.0)
+        cells = np.ma.masked_where(~where, np.zeros(where.shape))
+        clear = ListedColormap([(0.0, 0.0, 0.0, 0.0)])  # an alpha would take the hatch with it
+        ax.pcolor(_edges(x), _edges(y), cells, cmap=clear, hatch=hatch, edgecolor="0.35", linewidth=0.0)
 
 
 def _pale(color: str) -> tuple[float, ...]:
