@@ -70,27 +70,29 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def derivations() -> Iterator[tuple[str, tuple[Claim, ...]]]:
-    """Name and claims of every derivation file, in the order of the names."""
+def derivations(model: str | None = None) -> Iterator[tuple[str, tuple[Claim, ...]]]:
+    """Name and claims of every derivation file, in the order of the names; of one model, no other file is read.
+
+    A derivation is about the model that its file is named after.
+    """
     for path in sorted(derivations_directory().glob("*.py"), key=_natural):
-        yield path.stem, tuple(_load(path).CLAIMS)
+        if model in (None, subject(path.stem)):
+            yield path.stem, tuple(_load(path).CLAIMS)
 
 
 def _natural(path: Path) -> tuple[Any, ...]:
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in path.stem.split("_"))
 
 
-def claims_about(model: str) -> tuple[Claim, ...]:
-    """The claims of every derivation whose file is named after the model, or whose claim names it."""
-    return tuple(c for stem, claims in derivations() for c in claims if _subject(stem, c) == model)
-
-
-def _subject(stem: str, claim: Claim) -> str:
-    """The model a claim is about: its own, or the one that the derivation file is named after."""
-    if claim.model is not None and claim.model.name in models.MODELS:
-        return claim.model.name
+def subject(stem: str) -> str:
+    """The model that a derivation file is named after; its own name where there is none."""
     named = [name for name in models.MODELS if stem.startswith(f"{name}_")]
     return max(named, key=len, default=re.sub(r"_\d.*", "", stem))  # a file about no single model: by its topic
+
+
+def claims_about(model: str) -> tuple[Claim, ...]:
+    """The claims of every derivation of a model."""
+    return tuple(c for _, claims in derivations(model) for c in claims)
 
 
 def check(model: str | None = None, *, progress: bool | Callable[[int, int], None] = False) -> CheckResult:
@@ -105,13 +107,13 @@ def check(model: str | None = None, *, progress: bool | Callable[[int, int], Non
 
     if model is not None:
         models.find(model)
-    chosen = [(stem, c) for stem, claims in derivations() for c in claims if model in (None, _subject(stem, c))]
+    chosen = [(stem, c) for stem, claims in derivations(model) for c in claims]
     claims = []
     for stem, claim in tqdm(chosen, desc="claims", disable=progress is not True, leave=False):
         verdict = verify(claim)
         claims.append(
             {
-                "model": _subject(stem, claim),
+                "model": subject(stem),
                 "name": claim.name,
                 "kind": str(claim.kind),
                 "verdict": str(verdict.outcome),
@@ -119,7 +121,8 @@ def check(model: str | None = None, *, progress: bool | Callable[[int, int], Non
             }
         )
     crossed = []
-    for name in models.MODELS if model is None else [model]:
+    names = list(models.MODELS) if model is None else [model]
+    for name in tqdm(names, desc="cross-checks", disable=progress is not True, leave=False):
         result = cross_check(models.find(name))
         for row in result:
             crossed.append({"model": name, **row})

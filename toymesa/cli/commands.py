@@ -80,6 +80,8 @@ def run_solve(arguments: argparse.Namespace) -> int:
 
 def run_models(arguments: argparse.Namespace) -> int:
     """The list of models, or one with its equations and claims."""
+    from tqdm import tqdm
+
     from toymesa import models
     from toymesa.check import claims_about
 
@@ -88,7 +90,8 @@ def run_models(arguments: argparse.Namespace) -> int:
         emit(arguments, {"models": rows}, show.table(rows, ["name", "question"]))
         return OK
     model = find_model(arguments.name)
-    data = show.model_data(model, claims_about(model.name))
+    claims = tqdm(claims_about(model.name), desc="claims", disable=not sys.stderr.isatty(), leave=False)
+    data = show.model_data(model, claims)
     emit(arguments, data, show.model_page(data))
     return OK
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toymesa.status import Status
@@ -89,8 +90,8 @@ def solve_page(model: Model, data: Mapping[str, Any]) -> str:
     )
 
 
-def model_data(model: Model, claims: Sequence[Any]) -> dict[str, Any]:
-    """Everything there is to say about one model."""
+def model_data(model: Model, claims: Iterable[Any]) -> dict[str, Any]:
+    """Everything there is to say about one model; every claim is verified now."""
     from toymesa.symbolic.claims import verify
 
     return {
@@ -126,8 +127,21 @@ def model_page(data: Mapping[str, Any]) -> str:
         columns = ["name", "default", "domain", "meaning"]
         parts += [table(data["parameters"], columns, ["parameter", *columns[1:]]), ""]
     parts += [table(data["observables"], ["name", "meaning"], ["observable", "meaning"]), ""]
-    parts += [f"[{c['verdict']}] {c['statement']} ({c['derivation']})" for c in data["claims"]]
+    parts += _claim_lines(data["claims"])
     return "\n".join(parts).rstrip()
+
+
+def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A heading a derivation, under it its claims; those that say the same of several cases in one line."""
+    told = Counter((c["derivation"], c["verdict"], c["statement"]) for c in claims)
+    lines: list[str] = []
+    heading = None
+    for (derivation, verdict, statement), times in told.items():
+        if derivation != heading:
+            heading = derivation
+            lines += ["", f"derivations/{derivation}.py"] if lines else [f"derivations/{derivation}.py"]
+        lines.append(f"  {verdict:9}  {statement}" + (f" ({times} cases)" if times > 1 else ""))
+    return lines
 
 
 def stated_page(law: Any, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -19,7 +19,7 @@ eta_d   ``rate_d``               > 0        per unit of training time and task
 
 Exact: the whole solution in internal time s, ds = g dt, and the separatrix
 :math:`(m-w)\sqrt{n\eta_d} + (d-d^*)\sqrt{\eta_w+\eta_m}`, with :math:`d^* = \eta_w/(\eta_w+\eta_m)`, whose sign is
-kept for ever (``derivations/mechanisms_1_3_*``). Training ends at the first positive root of g(s).
+kept for ever (``derivations/gated_1_3_*``). Training ends at the first positive root of g(s).
 
 Left out: a gate confined to [0, 1] (the simplex of ``mechanisms``), decay, pressure, more than two mechanisms.
 
@@ -62,7 +62,7 @@ def _internal() -> InternalTimeForm:
         rate=1 - ((1 - d) * w + d * m),
         internal=S,
         conditions=(sp.Gt(1 - ((1 - d0) * w0 + d0 * m0), 0),),
-        derivation="mechanisms_1_3",
+        derivation="gated_1_3",
     )
 
 

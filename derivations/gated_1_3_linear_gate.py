@@ -1,4 +1,4 @@
-r"""Mechanisms 1.3: two mechanisms under a linear gate, solved in internal time, and the separatrix.
+r"""Gated 1.3: two mechanisms under a linear gate, solved in internal time, and the separatrix.
 
 The model ``gated``: y = (1-d) w + d m, g = 1 - y, w' = eta_w g (1-d), m' = eta_m g d, d' = n eta_d g (m - w). With
 ds = g dt, S = eta_w + eta_m, d* = eta_w/S, kappa = sqrt(n eta_d S), z = m - w, q = d - d*, the flow is linear in s, and
@@ -35,7 +35,7 @@ from toymesa.symbolic.model import at_start
 
 def _claim(name: str, statement: str, lhs: sp.Expr, rhs: sp.Expr) -> Claim:
     return Claim(
-        name=name, statement=statement, kind="identity", lhs=lhs, rhs=rhs, derivation="mechanisms_1_3_linear_gate"
+        name=name, statement=statement, kind="identity", lhs=lhs, rhs=rhs, derivation="gated_1_3_linear_gate"
     )
 
 
