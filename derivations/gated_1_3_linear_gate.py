@@ -34,9 +34,7 @@ from toymesa.symbolic.model import at_start
 
 
 def _claim(name: str, statement: str, lhs: sp.Expr, rhs: sp.Expr) -> Claim:
-    return Claim(
-        name=name, statement=statement, kind="identity", lhs=lhs, rhs=rhs, derivation="gated_1_3_linear_gate"
-    )
+    return Claim(name=name, statement=statement, kind="identity", lhs=lhs, rhs=rhs, derivation="gated_1_3_linear_gate")
 
 
 KAPPA, E = sp.symbols("kappa E", positive=True)

@@ -200,7 +200,7 @@ def test_help_says_what_the_json_is(line, named, tmp_path, capsys, monkeypatch):
     # the shape is asked for, not the proofs and the fit, which take long
     claims = (load_claim(tmp_path / "holds.toml"),)
     monkeypatch.setattr("toymesa.check.claims_about", lambda _: claims)
-    monkeypatch.setattr("toymesa.check.derivations", lambda: [("gated_1_0", claims)])
+    monkeypatch.setattr("toymesa.check.derivations", lambda _: [("gated_1_0", claims)])
     monkeypatch.setattr("toymesa.scaling.fit", lambda *_, **__: Fit(EPOCH, 0.1, 9, {"E": (1.7, 1.9)}))
     assert main([*(part.replace("{}", str(tmp_path)) for part in line.split()), "--json"]) == 0
     printed = keys(json.loads(capsys.readouterr().out)) - named

@@ -144,6 +144,27 @@ def test_a_rate_without_a_root_is_a_status_of_its_cell():
         tm.solve(endless, [1.0], params={"k": 0.5}, method="closed")
 
 
+def test_an_interpolant_that_leaves_the_domain_of_the_rate_shortens_the_step():
+    u = sp.Symbol("u", positive=True)
+    model = tm.Model(name="gompertz", flow={u: -u * sp.log(u)}, start={u: 1e-100})
+    times = np.linspace(0.0, 10.0, 41)
+    run = tm.solve(model, times, method="dop853", on_fail="status", rtol=1e-9, atol=1e-11)
+    assert np.isfinite(run["u"].values).all() == (int(run["status"]) == Status.OK)
+    fine = tm.solve(model, times, method="dop853", rtol=1e-9, atol=1e-200)
+    np.testing.assert_allclose(fine["u"].values, np.exp(np.log(1e-100) * np.exp(-times)), rtol=1e-6)
+
+
+def test_cross_check_says_which_method_fails_on_the_way():
+    y = sp.Symbol("y", real=True)
+    stiff = tm.Model(name="stiff", flow={x: -1e7 * (x - y), y: -y}, start={x: 2, y: 1})
+    rows = {r["name"]: r for r in tm.cross_check(stiff)}
+    assert not rows["tsit5 does not get there (step_limit)"]["ok"]
+    assert rows["auto against rodas5p"]["ok"]
+    grows = tm.Invariant(expr=x)
+    rows = tm.cross_check(tm.Model(name="grows", flow={x: x**2}, start={x: 2}, invariants={"x": grows}))
+    assert {"invariant x: the solution does not get there (blow_up)"} <= {r["name"] for r in rows}
+
+
 def test_cross_check_has_a_row_for_a_condition_that_is_not_met():
     limited = DECAY.with_(
         closed_forms=(tm.ClosedForm(states={x: tm.at_start(x) * sp.exp(-k * tm.TIME)}, conditions=(sp.Gt(k, 2),)),)

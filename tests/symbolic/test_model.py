@@ -43,6 +43,7 @@ def decay(**changes):
         ({"observables": {"a/b": x**2}}, "must be an identifier"),
         ({"observables": {"e": x + sp.Symbol("alpha")}}, "undeclared 'alpha'"),
         ({"metric": sp.eye(2)}, r"metric must have shape \(1, 1\); got \(2, 2\)"),
+        ({"metric": {x: 1}}, "metric must be a square matrix in the order of the states; got dict"),
         ({"flow": {x: -k * x, TIME: x}}, "reserved"),
         ({"closed_forms": (ClosedForm(states={x: x * sp.exp(-k * TIME)}),)}, "undeclared 'x'"),
         ({"closed_forms": (ClosedForm(states={}),)}, "must give every state"),

@@ -74,6 +74,45 @@ def test_sound_models_pass(model, check):
     check(model)
 
 
+def kinked() -> tm.Model:
+    """An absolute value in the loss: the Jacobian has the slope of a jump in it."""
+    return tm.gradient_flow((x - 2) ** 2 / 2 + k * sp.Abs(x), [x], params={k: 1.0}, start={x: 0.3}, name="kinked")
+
+
+def stiff() -> tm.Model:
+    return tm.Model(name="stiff", flow={x: -k * (x - y), y: -y}, params={k: 1e7}, start={x: 2, y: 1})
+
+
+def exploding() -> tm.Model:
+    form = tm.ClosedForm(states={x: tm.at_start(x) / (1 - k * tm.at_start(x) * tm.TIME)})
+    kept = tm.Invariant(expr=y * sp.exp(-1 / (k * x)))
+    flow = {x: k * x**2, y: -y}
+    form = tm.ClosedForm(states={**form.states, y: tm.at_start(y) * sp.exp(-tm.TIME)})
+    return tm.Model(
+        name="exploding", flow=flow, params={k: 1.0}, start={x: 2, y: 1}, closed_forms=(form,), invariants={"i": kept}
+    )
+
+
+def limited() -> tm.Model:
+    form = tm.ClosedForm(states={x: tm.at_start(x) * sp.exp(-k * tm.TIME)}, conditions=(sp.Gt(k, 2),))
+    return tm.Model(name="limited", flow={x: -k * x}, params={k: 0.5}, start={x: 1.5}, closed_forms=(form,))
+
+
+def huge() -> tm.Model:
+    return tm.Model(name="huge", flow={x: -k * x}, params={k: 1.0}, start={x: 1e200})
+
+
+@pytest.mark.parametrize("make", [kinked, stiff, exploding, limited, huge])
+def test_no_false_alarm(make):
+    model = make()
+    results = {r.check: r for r in check_model(model, points=2)}
+    assert {r.status for r in results.values()} <= {"passed", "skipped"}
+    if make is limited:
+        assert "does not apply" in results["closed_forms_equal_solvers"].message
+    if make is exploding:
+        assert "does not get there (blow_up)" in results["invariants_are_kept"].message
+
+
 def test_an_observable_without_a_value_is_no_failure():
     run = tm.solve(partial(), [0.1, 5.0])
     assert np.isfinite(run["reach"].values).tolist() == [True, False]

@@ -224,6 +224,14 @@ def integrate(
                 rosenbrock_dense(x, new, U, dense)
             else:
                 explicit_dense(field, active == DOP853, t, step, x, new, p, K, stage, rate, dense)
+            if not np.isfinite(dense).all():  # a stage of the interpolant left the domain of the rate: a shorter step
+                if fixed:
+                    return NONFINITE
+                good, rejected_before = False, True
+                report[5] += 1.0
+                h = abs(step) * 0.2
+                rate[:] = K[0]
+                continue
         if recording:
             segments[accepted, 0] = t
             segments[accepted, 1] = step

@@ -133,6 +133,10 @@ class _Printer(StrPrinter):
             raise ModelError(f"the function {name!r} has no form in generated code (in {expr})")
         return f"{self.functions[name]}({', '.join(self._print(a) for a in expr.args)})"
 
+    def _print_DiracDelta(self, expr: Any) -> str:
+        """The slope of a jump, as in a Jacobian of sign(x): 0 on both sides, and no number at the jump itself."""
+        return "0.0"
+
     def _print_LambertW(self, expr: Any) -> str:
         return self._print_Function(expr)
 

@@ -70,6 +70,7 @@ def coopetition(*, optimizer: Optimizer | None = None) -> Model:
         optimizer=optimizer,
         name="coopetition",
         meanings={
+            "loss": "base loss",
             "a": "own factor of mechanism 1",
             "b": "shared factor",
             "c": "shared factor",

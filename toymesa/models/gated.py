@@ -90,6 +90,8 @@ gated: Model = gradient_flow(
         "m": "content of the second mechanism",
         "d": "gate: reliance on the second mechanism",
         "loss": "base loss",
+        "output": "y, what the two mechanisms produce together (1: the base target)",
+        "error": "g, what they still lack",
     },
     question="Which of two mechanisms does training pick, and can the start already tell?",
     reference="Saxe, McClelland and Ganguli 2014 (arXiv 1312.6120)",

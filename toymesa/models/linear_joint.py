@@ -107,7 +107,8 @@ def linear_joint(
         start=dict.fromkeys(theta, 1),
         optimizer=optimizer,
         name="linear_joint",
-        meanings={"theta": "what the base optimizer trains", "phi": "inner action", "loss": "base loss"},
+        meanings={"theta": "what the base optimizer trains", "phi": "inner action", "loss": "base loss"}
+        | ({"mesa_objective": "what the inner optimizer descends on"} if coupling == "joint" else {}),
         question="When is a pair of optimizers with objectives of their own stable, and does seeing through one help?",
         reference="Hubinger et al. 2019 (arXiv 1906.01820); May 1972 (Nature 238, 413)",
     )

@@ -32,10 +32,7 @@ def proxy_course(run: xr.Dataset, *, ax: Axes | None = None) -> Axes:
                 ax.plot(when, np.interp(when, time, one["w_true"].values), "o", color=color, ms=5)
     ax.axhline(1.0, color="0.8", lw=1, zorder=0)
     ax.axhline(0.0, color="0.8", lw=1, zorder=0)
-    ax.set(xscale="log", xlabel="training time", ylabel="weight in the mesa-objective")
+    ax.set(xscale="log", xlabel="training time", ylabel="weight (solid: true feature, dashed: proxy)")
     ax.set_title("The proxy is learned first, and left last")
-    ax.legend(
-        fontsize=8, title="solid: true feature, dashed: proxy", title_fontsize=8, loc="upper left", frameon=True,
-        framealpha=0.9,
-    )  # fmt: skip
+    ax.legend(fontsize=8, loc="upper left")
     return ax

@@ -133,7 +133,13 @@ class Model:
         if self.potential is not None:
             put(self, "potential", expression(self.potential))
         if self.metric is not None:
-            put(self, "metric", sp.ImmutableMatrix(self.metric))
+            try:
+                put(self, "metric", sp.ImmutableMatrix(self.metric))
+            except TypeError:
+                raise ModelError(
+                    f"model {self.name!r}: metric must be a square matrix in the order of the states; got "
+                    f"{type(self.metric).__name__} (gradient_flow takes one entry a state)"
+                ) from None
         if self.noise is not None:
             put(self, "noise", sp.ImmutableMatrix(self.noise))
         validate(self)
