@@ -85,7 +85,7 @@ def _natural(path: Path) -> tuple[Any, ...]:
 
 
 def subject(stem: str) -> str:
-    """The model that a derivation file is named after; its own name where there is none."""
+    """The model that a derivation file is named after; its topic where there is none."""
     named = [name for name in models.MODELS if stem.startswith(f"{name}_")]
     return max(named, key=len, default=re.sub(r"_\d.*", "", stem))  # a file about no single model: by its topic
 

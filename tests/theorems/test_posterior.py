@@ -161,6 +161,28 @@ def test_refusals(call, words):
         tm.models.posterior(("a", "a"))
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: theorems.leader(1.0, losses=[1, 2]), "leader needs bits"),
+        (lambda: theorems.lead_change(bits=3.0, losses=(1, 0)), "bits must be a pair, one entry for each of the two"),
+        (lambda: theorems.free_energy_crossings(losses=(1, 0, 2), coefficients=(1, 2)), "losses must be a pair"),
+        (lambda: theorems.shares(1.0, bits=[1], losses=[1], prior_strength=[1.0, 2.0]), "prior_strength must be one"),
+        (lambda: tm.theorems.coopetition.lifetime(competition=1, floor=1, shared=0.1), "shared must be a pair"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(call, words):
+    with pytest.raises(tm.ArgumentError, match=words):
+        call()
+
+
+def test_tiny_differences_are_no_ties():
+    assert theorems.lead_change(bits=(1, 2), losses=(1e-300, 0), prior_strength=1e-100) == pytest.approx(
+        np.log(2) * 1e200
+    )
+    assert np.ndim(theorems.leader(1.0, bits=[1, 2], losses=[1, 0])) == 0
+
+
 def test_other_base_optimizers_and_a_free_choice_of_hypotheses():
     model = tm.models.posterior([f"h{i}" for i in range(6)], optimizer=tm.Descent(0.1))
     assert model.discrete

@@ -11,6 +11,7 @@ from toymesa.plot.crystallization import crystallization_course
 from toymesa.plot.depth import depth_staircase
 from toymesa.plot.diagram import joint_diagram, leader_diagram
 from toymesa.plot.figures import answer_figures
+from toymesa.plot.gated import separatrix_portrait
 from toymesa.plot.in_context import in_context_course
 from toymesa.plot.linear_joint import coupling_map_figure
 from toymesa.plot.portrait import phase_portrait
@@ -40,6 +41,7 @@ __all__ = [
     "power_split_diagram",
     "proxy_course",
     "race_shares",
+    "separatrix_portrait",
     "stability_chart",
     "style",
     "transience_course",

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from toymesa.arguments import Array, count, nonnegative, positive, real
+from typing import Any
 
-__all__ = ["Array", "as_given", "count", "nonnegative", "positive", "real"]
+from toymesa.arguments import Array, count, nonnegative, positive, real, scalar
+from toymesa.errors import ArgumentError
+
+__all__ = ["Array", "as_given", "count", "nonnegative", "pair", "positive", "real", "scalar"]
+
+
+def pair(name: str, value: Any) -> tuple[Any, Any]:
+    """Two entries, each a number or an array; ArgumentError for anything else."""
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be a pair, one entry for each of the two; got {value!r}") from None
+    return first, second
 
 
 def as_given(value: Array) -> Array:

@@ -9,7 +9,7 @@ from toymesa.errors import DomainError, SolveError
 from toymesa.models.coopetition import coopetition
 from toymesa.solver import solve
 from toymesa.status import Status
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, nonnegative, pair, real, scalar
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(40)
 _HALF = 0.5  # mechanism 1 is given up when its strength has fallen to this
@@ -22,7 +22,7 @@ def learned_factor(*, own: ArrayLike, shared: tuple[ArrayLike, ArrayLike]) -> Ar
     is negligible. own : a_0, shared : b_0 and c_0, real. Broadcasts. Numerical: Newton's method on a cubic from above,
     to rounding.
     """
-    a0, b0, c0 = np.broadcast_arrays(real("own", own), *(real("shared", s) for s in shared))
+    a0, b0, c0 = np.broadcast_arrays(real("own", own), *(real("shared", s) for s in pair("shared", shared)))
     first, second = a0**2 - b0**2, a0**2 - c0**2
     low = np.maximum(np.maximum(first, second), 0.0)
     square = low + 1.0  # every factor is at least 1 there, so the product is too
@@ -53,7 +53,7 @@ def lifetime(
     alpha = 20, 6 to 9 % at 5, 26 % at 1. The integral is exact to rounding.
     """
     alpha, m = nonnegative("competition", competition), nonnegative("floor", floor)
-    b0, c0 = (real("shared", s) for s in shared)
+    b0, c0 = (real("shared", s) for s in pair("shared", shared))
     top = np.asarray(learned_factor(own=own, shared=shared))
     kappa = np.asarray(b0**2 - c0**2)
     a = top[..., None] * (_NODES + 1.0) / 2.0
@@ -70,7 +70,7 @@ def measured_lifetime(
     second : start d_0 of mechanism 2. competition, floor : positive. Numerical. Raises DomainError if mechanism 1 is
     never learned to half its strength, SolveError if it is not given up within ten times the leading-order lifetime.
     """
-    alpha, m = float(positive("competition", competition)), float(positive("floor", floor))
+    alpha, m = (scalar(n, v, 0.0, low_open=True) for n, v in (("competition", competition), ("floor", floor)))
     cap = 10.0 * float(lifetime(competition=alpha, floor=m, own=own, shared=shared)) + 1e4
     run = solve(
         coopetition(),
@@ -102,7 +102,7 @@ def approach_rates(
     both nonzero (DomainError otherwise).
     """
     alpha, m = nonnegative("competition", competition), nonnegative("floor", floor)
-    b, c = (real("shared", s) for s in shared)
+    b, c = (real("shared", s) for s in pair("shared", shared))
     if np.any(b * c == 0.0):
         raise DomainError("shared must be two nonzero factors; got 0")
     d = 1.0 / (b * c)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toymesa.errors import DomainError, did_you_mean
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.errors import ArgumentError, DomainError, did_you_mean
+from toymesa.theorems.arguments import Array, as_given, nonnegative, pair, positive, real, scalar
 
 _LN2 = float(np.log(2.0))
 _LAWS = ("gradient_flow", "free_energy", "power")
@@ -50,9 +50,12 @@ def leader(time: ArrayLike, **law: Any) -> NDArray[np.int64]:
     for name in law:
         if name not in names:
             raise DomainError(f"leader has no argument {name!r}{did_you_mean(name, names)}")
+    for name in names[:2]:
+        if name not in law:
+            raise ArgumentError(f"leader needs {name}, one entry a hypothesis")
     bits, losses, kind = law.pop("bits"), law.pop("losses"), law.pop("law", "gradient_flow")
     options = {"prior_strength": 1.0, "coefficients": None, "pace": 1.0, "slowing": 0.0, "exponent": 1.0, **law}
-    return np.asarray(_against(time, bits, losses, kind, **options).argmin(axis=-1))
+    return np.asarray(_against(time, bits, losses, kind, **options).argmin(axis=-1))[()]
 
 
 def _against(
@@ -62,7 +65,7 @@ def _against(
     if law not in _LAWS:
         raise DomainError(f"there is no law {law!r}{did_you_mean(str(law), _LAWS)}")
     b, l = _hypotheses(bits, losses)
-    gamma = float(nonnegative("prior_strength", prior_strength))
+    gamma = scalar("prior_strength", prior_strength, 0.0)
     if law == "gradient_flow":
         t = nonnegative("time", time)[..., None]
         return np.asarray(gamma * _LN2 * b + t * l)
@@ -74,9 +77,9 @@ def _against(
         if c.shape[-1:] != b.shape[-1:]:
             raise DomainError(f"coefficients has {c.shape[-1:]} hypotheses and bits {b.shape[-1:]}")
         return np.asarray(gamma * _LN2 * b + n * l + c * np.log(n))
-    power = float(positive("exponent", exponent))
-    q = float(real("slowing", slowing, 0.0, 1.0, high_open=True))
-    return np.asarray(gamma * _LN2 * b**power + float(positive("pace", pace)) * n ** (1.0 - q) * l)
+    power = scalar("exponent", exponent, 0.0, low_open=True)
+    q = scalar("slowing", slowing, 0.0, 1.0, high_open=True)
+    return np.asarray(gamma * _LN2 * b**power + scalar("pace", pace, 0.0, low_open=True) * n ** (1.0 - q) * l)
 
 
 def _hypotheses(bits: ArrayLike, losses: ArrayLike) -> tuple[Array, Array]:
@@ -97,14 +100,14 @@ def lead_change(
     where the better one is also the simpler one (it leads from the start), inf where the losses are equal and the bits
     are not, nan for two equal hypotheses, which nothing tells apart.
     """
-    b1, b2 = (nonnegative("bits", b) for b in bits)
-    l1, l2 = (real("losses", l) for l in losses)
+    b1, b2 = (nonnegative("bits", b) for b in pair("bits", bits))
+    l1, l2 = (real("losses", l) for l in pair("losses", losses))
     gamma = nonnegative("prior_strength", prior_strength)
     cost, gain = gamma * _LN2 * (b2 - b1), l1 - l2
     same = (b1 == b2) & (l1 == l2)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.abs(cost) / np.abs(gain)
-    out = np.where(cost * gain > 0, ratio, np.where((gain == 0) & (cost != 0), np.inf, 0.0))
+    out = np.where(np.sign(cost) * np.sign(gain) > 0, ratio, np.where((gain == 0) & (cost != 0), np.inf, 0.0))
     return as_given(np.where(same, np.nan, out))
 
 
@@ -122,7 +125,7 @@ def ever_leading(*, bits: ArrayLike, losses: ArrayLike, prior_strength: float = 
     b, l = _hypotheses(bits, losses)
     if b.ndim > 1 or l.ndim > 1:
         raise DomainError(f"bits and losses must be one-dimensional; got shapes {b.shape} and {l.shape}")
-    gamma = float(positive("prior_strength", prior_strength))
+    gamma = scalar("prior_strength", prior_strength, 0.0, low_open=True)
     hull: list[int] = []
     for i in np.lexsort((np.arange(b.size), l, b)):  # from the simplest; among equals the better, then the first
         if hull and l[i] >= l[hull[-1]]:
@@ -155,7 +158,7 @@ def power_crossover(
     Arguments and special values as in :func:`lead_change`, with pace k > 0, slowing q in [0, 1), exponent v > 0.
     """
     v = positive("exponent", exponent)
-    powers = tuple(nonnegative("bits", b) ** v for b in bits)
+    powers = tuple(nonnegative("bits", b) ** v for b in pair("bits", bits))
     plain = lead_change(bits=(powers[0], powers[1]), losses=losses, prior_strength=prior_strength)
     q = real("slowing", slowing, 0.0, 1.0, high_open=True)
     with np.errstate(over="ignore"):
@@ -182,9 +185,9 @@ def free_energy_crossings(
     Numerical: Newton's method from a bound on the far side of the root, on e^u - u in u = ln(aN), monotone and accurate
     to rounding up to the point where the two crossings merge.
     """
-    l1, l2 = (real("losses", l) for l in losses)
-    c1, c2 = (nonnegative("coefficients", c) for c in coefficients)
-    b1, b2 = (nonnegative("bits", b) for b in bits)
+    l1, l2 = (real("losses", l) for l in pair("losses", losses))
+    c1, c2 = (nonnegative("coefficients", c) for c in pair("coefficients", coefficients))
+    b1, b2 = (nonnegative("bits", b) for b in pair("bits", bits))
     gamma = nonnegative("prior_strength", prior_strength)
     l1, l2, c1, c2, b1, b2, gamma = np.broadcast_arrays(l1, l2, c1, c2, b1, b2, gamma)
     more = c2 - c1
