@@ -38,12 +38,13 @@ import sympy as sp
 
 from toymesa.models.mechanisms import mechanisms
 from toymesa.symbolic.claims import Claim
-from toymesa.symbolic.model import TIME, Model
+from toymesa.symbolic.model import TIME, Model, at_start
 
 NAMES = ("a", "b", "d", "e")
 N, ETA_P = sp.symbols("diversity gate_rate", positive=True)
 LAM, MU = sp.symbols("lam mu", nonnegative=True)
 F, C, C0 = sp.symbols("f c c_0", real=True)
+RATE = sp.Symbol("eta", positive=True)
 
 
 def _claim(name: str, statement: str, lhs: sp.Expr, rhs: sp.Expr) -> Claim:
@@ -89,10 +90,28 @@ def perturbed(k: int) -> list[tuple[sp.Expr, sp.Expr]]:
 
 
 def on_the_model(k: int) -> list[Claim]:
+    model = mechanisms(NAMES[:k])
+    (form,) = model.closed_forms
+    here = equal(model, F) | {s: RATE for s in model.params if s.name.startswith("rate_")}
+    own = {at_start(s): C0 for s in model.states if s.name.startswith("c_")}
+    kept = form.states[model.states[0]].subs(own).subs(here)
     a = LAM + F**2 / k + (1 - F**2) / sp.Integer(k) ** 2
     solution = C0 * sp.exp(-a * TIME) + F / (k * a) * (1 - sp.exp(-a * TIME))
     rates = joint_rates(k)
     return [
+        _claim(
+            f"joint_form_{k}",
+            f"the closed form of the model solves the flow of the contents, at any common rate (K = {k})",
+            sp.diff(kept, TIME),
+            number(model.flow[model.states[0]].subs(here)).subs(C, kept),
+        ),
+        _claim(f"joint_form_start_{k}", f"and starts at c_0 (K = {k})", kept.subs(TIME, 0), C0),
+        _claim(
+            f"joint_form_rate_1_{k}",
+            f"which at the rate 1 is c(t) as above (K = {k})",
+            kept.subs(RATE, 1),
+            solution,
+        ),
         _claim(
             f"joint_content_{k}",
             f"c(t) solves the flow of the contents at the joint point (K = {k})",

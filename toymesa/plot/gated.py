@@ -25,7 +25,7 @@ def separatrix_portrait(
     for i in range(runs.sizes[other]):
         side = bool(above.isel({other: i}))
         x, y = gate.isel({other: i}).values, lead.isel({other: i}).values
-        label = None if side in named else ("picks m" if side else "picks w")
+        label = None if side in named else ("on the side of m" if side else "on the side of w")
         named.add(side)
         ax.plot(x, y, color=COLORS[0 if side else 1], lw=1.3, label=label)
         if ends:
