@@ -315,7 +315,7 @@ CASES = [
     refused(64, DomainError, "rtol must lie in", "got 0", rtol=0),
     refused(64, DomainError, "atol must lie in (0, inf); got 0", atol=0),
     ends(65, Status.SINGULAR, "t = 0", model=NO_INNER),
-    refused(66, SolveError, "no root", "does not converge", model=ENDLESS, method="closed"),
+    refused(66, SolveError, "not_steady", "no steady state", model=ENDLESS, method="closed"),
     refused(
         67, ArgumentError, "fit has no argument 'bootstap'; did you mean 'bootstrap'", act=lambda: fit(RUNS, bootstap=3)
     ),

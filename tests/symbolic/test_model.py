@@ -8,6 +8,7 @@ import pytest
 import sympy as sp
 
 from toymesa.errors import ArgumentError, DomainError, ModelError
+from toymesa.kernels.generate import compile_model
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.model import TIME, Chart, ClosedForm, Domain, InternalTimeForm, Model, Parameter, at_start
 
@@ -164,7 +165,9 @@ def test_internal_time_forms_and_charts_are_checked():
         )
 
 
-def test_models_do_not_pickle_their_way_into_caches():
-    # a model is made of plain SymPy data behind read-only mappings: rebuilding it is the way to move it
-    with pytest.raises(TypeError):
-        pickle.dumps(decay())
+def test_a_pickled_model_is_the_same_and_carries_no_compiled_code():
+    model = decay()
+    compile_model(model)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.fingerprint == model.fingerprint
+    assert "_compiled" not in again.__dict__
