@@ -48,6 +48,8 @@ _WHERE: dict[str, str] = {
     "solve": "solver",
     "simulate": "solver",
     "cross_check": "solver",
+    "assess": "analyse",
+    "Assessment": "analyse",
     "fixed_points": "analyse",
     "stability": "analyse",
     "stability_conditions": "symbolic.linear",
@@ -90,11 +92,13 @@ _WHERE: dict[str, str] = {
 _ROOMS = ("question", "models", "scaling", "theorems", "analyse", "plot", "symbolic", "kernels", "testing")
 
 if TYPE_CHECKING:  # for readers and type checkers; at run time the names are loaded on first use
+    from toymesa.analyse import Assessment as Assessment
     from toymesa.analyse import Census as Census
     from toymesa.analyse import Continuum as Continuum
     from toymesa.analyse import FixedPoint as FixedPoint
     from toymesa.analyse import Stability as Stability
     from toymesa.analyse import basins as basins
+    from toymesa.analyse import assess as assess
     from toymesa.analyse import coexistence as coexistence
     from toymesa.analyse import escape_times as escape_times
     from toymesa.analyse import fixed_points as fixed_points

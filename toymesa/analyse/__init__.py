@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from toymesa.analyse.basins import basins
+from toymesa.analyse.assess import assess
+from toymesa.analyse.assessment import Assessment
 from toymesa.analyse.census import Census, Continuum, FixedPoint
 from toymesa.analyse.coexistence import coexistence
 from toymesa.analyse.escape import escape_times
@@ -18,11 +20,13 @@ from toymesa.analyse.stability import Stability, stability
 
 __all__ = [
     "KINDS",
+    "Assessment",
     "Census",
     "Continuum",
     "FixedPoint",
     "Stability",
     "basins",
+    "assess",
     "coexistence",
     "escape_times",
     "fixed_points",

@@ -1,0 +1,242 @@
+"""The report of ``assess`` as a page: the answer first, then what it rests on."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from toymesa.analyse.scans import GONE, Change, Scan
+from toymesa.analyse.training import Training
+
+_WIDTH = 110
+_KINDS = {"fold": "fold", "hopf": "Hopf point", "branch": "branch point"}
+_SHOWN = 12  # fixed points and changes that are printed; the data has all of them
+
+
+def page(report: Any) -> str:
+    """Everything that an :class:`Assessment` says, for a reader."""
+    params = ", ".join(f"{n} = {v:.6g}" for n, v in report.params.items())
+    question = report.model.question
+    parts = [_filled(f"{report.model.name}: {question or 'what is stable, and where does that change?'}")]
+    parts += [_filled(f"parameters: {params or 'none'}"), ""]
+    parts.append(_item("answer", report.verdict.sentence))
+    parts += [_item("changes", line) for line in _headlines(report)]
+    parts += [_item("training", line) for line in training_says(report)]
+    parts += ["", "fixed points", _points(report)]
+    if report.conditions is not None:
+        parts += ["", _conditions(report)]
+    for scan in report.scans:
+        parts += ["", _scan(scan)]
+    parts += ["", "what this rests on", *(_item(a, b) for a, b in _grounds(report))]
+    return "\n".join(parts)
+
+
+def not_looked_at(report: Any) -> list[str]:
+    """What the report is silent about, a sentence each."""
+    out = list(report.left)
+    varied = {s.param for s in report.scans}
+    rest = [n for n in report.params if n not in varied]
+    if rest and not any("not varied" in line for line in report.left):
+        out.append(f"other parameters ({', '.join(rest)}): vary={rest[0]!r} looks at one")
+    out.append("two parameters at once (follow with second=), basins of attraction other than of the starts above")
+    return out
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def _headlines(report: Any) -> list[str]:
+    """Where the point in focus changes, parameter by parameter."""
+    out = []
+    for scan in report.scans:
+        own = [c for c in scan.changes if c.joint]
+        out += [change_says(c) for c in own]
+        if not own and scan.tracked:
+            kind = report.points[report.focus].stability.kind
+            out.append(f"not with {scan.param}: {kind} from {scan.low:.6g} to {scan.high:.6g} (here {scan.here:.6g})")
+    return out
+
+
+def change_says(change: Change) -> str:
+    """One change of the point in focus, as a sentence."""
+    text = f"{change.param} = {change.at:.7g} (here {change.here:.6g}): "
+    if GONE in (change.below, change.above):
+        side = "above" if change.above == GONE else "below"
+        stays = change.below if change.above == GONE else change.above
+        text += f"the point exists ({_a(stays)}) on one side only, and is lost {side} it in a fold"
+    else:
+        text += f"{_a(change.below)} below, {_a(change.above)} above; {_KINDS[change.kind]}, a "
+        text += "complex pair crosses (spiral)" if change.meaning == "spiral" else "real eigenvalue crosses zero (saddle)"
+    if change.omega is not None:
+        text += f", {change.criticality}, {change.omega:.6g} radians per unit of time"
+    return text + (f". {change.says[0].upper()}{change.says[1:]}" if change.says else "")
+
+
+def _a(kind: str) -> str:
+    return {"stable": "stable", "stable-spiral": "a stable spiral", "saddle": "a saddle", "unstable": "unstable"}.get(
+        kind, kind.replace("-", " ")
+    )
+
+
+# ---------------------------------------------------------------- training
+
+
+def training_says(report: Any) -> list[str]:
+    """What the run from the start does, a sentence each."""
+    run = report.training
+    out = [f"from {_state(run.start)}: {_ending(run)}" + _even(run)]
+    if run.shifted is None:
+        return out
+    moved = ", ".join(f"{n} {v:+.3g}" for n, v in run.shift.items())
+    text = f"shifted by {moved}: {_ending(run.shifted)}{_even(run.shifted)}"
+    if run.leave is not None:
+        text += f"; the two runs come apart (a tenth of their final distance) at t = {run.leave:.4g}"
+    elif run.amplified is not None:
+        text += f"; the shift grows at most {run.amplified:.4g}-fold on the way"
+    return [*out, text]
+
+
+def _ending(run: Training) -> str:
+    settled = "" if run.settle is None else f", within 1 % of it from t = {run.settle:.4g}"
+    if run.ends_in == "rest":
+        where = f"fixed point {run.point}" if run.point is not None else f"rest at {_state(run.end or {})}"
+        return f"ends in {where}{settled}"
+    if run.ends_in == "line":
+        return f"ends on the line or surface of fixed points, at {_state(run.end or {})}{settled}"
+    if run.ends_in == "cycle":
+        ranges = ", ".join(f"{n} from {run.low[n]:.4g} to {run.high[n]:.4g}" for n in run.low)
+        reached = "" if run.settle is None else f", reached by t = {run.settle:.4g}"
+        return f"ends in a cycle of period {run.period:.6g} ({ranges}){reached}"
+    if run.ends_in == "away":
+        return f"grows beyond every bound by t = {run.time:.4g}"
+    if run.ends_in == "wandering":
+        return f"neither rests nor repeats by t = {run.time:.4g}"
+    return f"stays open: the run ended with {run.status} at t = {run.time:.4g}"
+
+
+def _even(run: Training) -> str:
+    if not run.n_eff:
+        return ""
+    n = run.n_eff
+    text = f"; n_eff {n['start']:.4g} at the start, {n['end']:.4g} at the end"
+    if n["least"] < min(n["start"], n["end"]) - 0.005:
+        text += f", least {n['least']:.4g} at t = {n['least_at']:.4g} (joint again later: stopping early would not help)"
+    elif "half_at" in n:
+        text += f", half of the way at t = {n['half_at']:.4g}"
+    if run.shares and n["end"] < n["start"] - 0.01:
+        leader = max(run.shares, key=lambda k: run.shares[k])
+        text += f"; {leader} leads with {run.shares[leader]:.4g}"
+    return text
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _points(report: Any) -> str:
+    rows = []
+    for i, p in enumerate(report.points[:_SHOWN]):
+        s = p.stability
+        scale = "" if s.growth_rate == 0 or not math.isfinite(s.growth_rate) else f"{1.0 / abs(s.growth_rate):.5g}"
+        rows.append(
+            {
+                "no": f"{i}",
+                "kind": s.kind + (f" (dim {s.dimension})" if s.dimension else ""),
+                "growth rate": f"{s.growth_rate:.6g}",
+                "time scale": scale,
+                "reactivity": f"{s.reactivity:.5g}",
+                **({"n_eff": f"{p.n_eff:.5g}"} if p.n_eff is not None else {}),
+                "state": _state(p.state),
+            }
+        )
+    if not rows:
+        return "  none was found"
+    more = len(report.points) - len(rows)
+    unit = "step" if report.model.discrete else "unit of time"
+    note = f"  growth rate and reactivity per {unit}; time scale: one e-fold at the growth rate"
+    return "\n".join([_table(rows), *([f"  and {more} more"] if more > 0 else []), note])
+
+
+def _conditions(report: Any) -> str:
+    found = report.conditions.conditions
+    head = f"fixed point {report.focus} is stable exactly if"
+    if not found:
+        return f"fixed point {report.focus} is stable for all parameters"
+    if str(found[0]) == "False":
+        return f"fixed point {report.focus} is never stable"
+    return "\n".join([head, *(f"  {c}" for c in found)])
+
+
+def _scan(scan: Scan) -> str:
+    head = f"{scan.param} from {scan.low:.6g} to {scan.high:.6g} (here {scan.here:.6g})"
+    lines = []
+    for c in scan.changes[:_SHOWN]:
+        text = f"{_KINDS.get(c.kind, c.kind)} at {c.at:.10g}"
+        text += f" ({c.copies} of them)" if c.copies > 1 else ""
+        text += f", at {_state(c.state)}"
+        if c.omega is not None:
+            text += f"; {c.criticality}, omega = {c.omega:.6g}"
+        lines.append(text + (f"; {c.says}" if c.says else ""))
+    if len(scan.changes) > _SHOWN:
+        lines.append(f"and {len(scan.changes) - _SHOWN} more")
+    for low, high, equal in scan.side_by_side:
+        text = f"two stable states side by side from {low:.7g} to {high:.7g}"
+        lines.append(text + ("" if math.isnan(equal) else f", with equal potential at {equal:.7g}"))
+    lines += [*scan.notes] or []
+    if not lines:
+        lines = ["nothing changes" if scan.diagram.sizes["followed"] else "no isolated fixed point to follow"]
+    return "\n".join([head, *(_filled(line, "  ") for line in lines)])
+
+
+def _grounds(report: Any) -> list[tuple[str, str]]:
+    """What is certified, what numerical, what undecided, and what was not looked at."""
+    out: list[tuple[str, str]] = []
+    census = report.census
+    proved = sum(p.certified and p.stability.certified for p in report.points)
+    text = f"{proved} of {len(report.points)} fixed points with the signs of their eigenvalues"
+    if census is not None and census.complete:
+        where = "anywhere" if census.box is None else "in " + _box(census.box)
+        text += f"; that there are no others {where}"
+    if report.conditions is not None:
+        text += "; the conditions on the parameters (exact)"
+    out.append(("proved", text))
+    method = "the runs (relative tolerance 1e-8), the changes with a parameter (converged to 1e-10), cycles"
+    out.append(("numerical", method))
+    if census is not None:
+        for box in census.undecided[:4]:
+            out.append(("undecided", f"whether there are fixed points in {_box(box)}"))
+        out += [("undecided", note) for note in census.notes if "spent" in note or "limit" in note or "degenerate" in note]
+    for scan in report.scans:
+        out += [("not done", f"{scan.param}: {line}") for line in scan.left[:3]]
+    out += [("not seen", line) for line in not_looked_at(report)]
+    out += [("not seen", note) for note in (census.notes if census else ()) if "not searched" in note]
+    out.append(("time", f"{report.seconds:.1f} s of {report.budget:g} s"))
+    return out
+
+
+# ---------------------------------------------------------------- small things
+
+
+def _item(title: str, text: str) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent=f"{title:<10} ", subsequent_indent=" " * 11)
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + ("  " if indent else ""))
+
+
+def _state(state: Mapping[str, float]) -> str:
+    shown = [f"{n} = {0.0 if abs(v) < 1e-12 else v:.6g}" for n, v in list(state.items())[:8]]
+    return ", ".join(shown) + (", ..." if len(state) > 8 else "")
+
+
+def _box(box: Mapping[str, Sequence[float]]) -> str:
+    return ", ".join(f"{n} in [{e[0]:.6g}, {e[1]:.6g}]" for n, e in box.items())
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    columns = list(rows[0])
+    lines = [columns, *([r.get(c, "") for c in columns] for r in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    return "\n".join("  " + "  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)).rstrip() for line in lines)
