@@ -15,11 +15,11 @@ from toymesa.analyse.census import Census
 from toymesa.analyse.fixed_points import fixed_points, parameter_values
 from toymesa.analyse.region import Region
 from toymesa.analyse.scans import nearby, scan
-from toymesa.analyse.shared import effective_number
+from toymesa.analyse.shared import effective_number, shares
 from toymesa.analyse.stability import stability
 from toymesa.analyse.training import Training, training
 from toymesa.arguments import scalar
-from toymesa.errors import ArgumentError, DomainError, ModelError, SolveError
+from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.solver.inputs import cells
 from toymesa.symbolic.linear import Conditions, fixed_point_equations, stability_conditions
 from toymesa.symbolic.model import Model
@@ -72,7 +72,7 @@ def assess(
     quiet, left = _without_noise(model)
     values = {n: values[n] for n in quiet.param_names}
     ranges = {n: r for n, r in ranges.items() if n in values}
-    census, missing = _census(quiet, values, first, box, clock.share(_CENSUS))
+    census, box, missing = _census(quiet, values, first, box, clock.share(_CENSUS))
     left += missing
     points = _points(quiet, values, census)
     run = training(quiet, values, first, points, shift=size, seconds=clock.share(_RUN))
@@ -85,9 +85,8 @@ def assess(
             left.append(f"{', '.join(rest)} not varied: the budget of {clock.budget:g} s was spent")
             break
         seconds = clock.left() / (len(ranges) - i)
-        at = None if focus is None else points[focus].state
         try:
-            found.append(scan(quiet, name, ends, values, at, box, seconds))
+            found.append(scan(quiet, name, ends, values, [p.state for p in points], focus, box, seconds))
         except (ModelError, DomainError) as error:
             left.append(f"{name} not varied: {error}")
     return Assessment(
@@ -171,12 +170,12 @@ def _without_noise(model: Model) -> tuple[Model, list[str]]:
 
 def _census(
     model: Model, values: Mapping[str, float], start: Mapping[str, float], box: Any, seconds: float
-) -> tuple[Census | None, list[str]]:
-    """Every fixed point, in a box around the start where one is needed and none was given."""
+) -> tuple[Census | None, Any, list[str]]:
+    """Every fixed point, and the box: one around the start where one is needed and none was given."""
     try:
-        return fixed_points(model, box=box, params=values, time_limit=seconds), []
+        return fixed_points(model, box=box, params=values, time_limit=seconds), box, []
     except ModelError as error:
-        return None, [f"fixed points were not searched for: {error}"]
+        return None, box, [f"fixed points were not searched for: {error}"]
     except DomainError:
         if box is not None:
             raise
@@ -193,8 +192,8 @@ def _census(
     try:
         found = fixed_points(model, box=around, params=values, time_limit=seconds)
     except (DomainError, ModelError) as error:
-        return None, [f"fixed points were not searched for: {error}"]
-    return found, [f"fixed points outside {text} (give box to look elsewhere)"]
+        return None, box, [f"fixed points were not searched for: {error}"]
+    return found, around, [f"fixed points outside {text} (give box to look elsewhere)"]
 
 
 def _points(model: Model, values: Mapping[str, float], census: Census | None) -> list[Point]:
@@ -211,6 +210,7 @@ def _point(model: Model, values: Mapping[str, float], state: Mapping[str, float]
     return Point(
         state=near.point,
         stability=near,
+        shares={n: float(v) for n, v in shares(model, near.point, values).items()},
         n_eff=effective_number(model, near.point, values),
         certified=certified,
     )
@@ -220,11 +220,12 @@ def _focus(
     model: Model, values: Mapping[str, float], points: list[Point], start: Mapping[str, float], run: Training
 ) -> tuple[list[Point], int | None]:
     """The points, with the one where the run ends if it was not among them; and the one that the answer is about."""
-    if run.end is not None and run.ends_in == "rest" and run.point is None:
-        try:
+    if run.end is not None and run.point is None:
+        try:  # on a line or surface of fixed points it is this one that counts, not the one that the search named
             points = [*points, _point(model, values, run.end, certified=False)]
             run.point = len(points) - 1
-        except (DomainError, SolveError):
+            run.ends_in = "line" if points[-1].stability.dimension else "rest"
+        except DomainError:
             pass  # it rests where first order says nothing: the run alone is reported
     if not points:
         return points, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from toymesa.analyse import page
@@ -19,17 +19,19 @@ from toymesa.symbolic.model import Model
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A fixed point of the report. n_eff : effective number of shares, None without shares. certified : proved to exist
+    """A fixed point of the report. shares : of a simplex. n_eff : effective number of them, None without. certified : proved to exist
     (for a point of a line or surface of fixed points: that there is one)."""
 
     state: Mapping[str, float]
     stability: Stability
     n_eff: float | None
     certified: bool
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON data: that of :class:`Stability` with ``n_eff`` and ``exists`` ("proved" or "numerical")."""
-        return self.stability.to_dict() | {"n_eff": self.n_eff, "exists": "proved" if self.certified else "numerical"}
+        """JSON data: that of :class:`Stability` with ``shares``, ``n_eff`` and ``exists`` ("proved" or "numerical")."""
+        exists = "proved" if self.certified else "numerical"
+        return self.stability.to_dict() | {"shares": dict(self.shares), "n_eff": self.n_eff, "exists": exists}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toymesa.analyse.scans import GONE, Change, Scan
+from toymesa.analyse.shared import shares, simplex
 from toymesa.analyse.training import Training
+from toymesa.symbolic.model import Model
 
 _WIDTH = 110
 _KINDS = {"fold": "fold", "hopf": "Hopf point", "branch": "branch point"}
@@ -39,7 +41,8 @@ def not_looked_at(report: Any) -> list[str]:
     varied = {s.param for s in report.scans}
     rest = [n for n in report.params if n not in varied]
     if rest and not any("not varied" in line for line in report.left):
-        out.append(f"other parameters ({', '.join(rest)}): vary={rest[0]!r} looks at one")
+        named = ", ".join(rest[:6]) + (f" and {len(rest) - 6} more" if len(rest) > 6 else "")
+        out.append(f"other parameters ({named}): vary={rest[0]!r} looks at one")
     out.append("two parameters at once (follow with second=), basins of attraction other than of the starts above")
     return out
 
@@ -55,7 +58,7 @@ def _headlines(report: Any) -> list[str]:
         out += [change_says(c) for c in own]
         if not own and scan.tracked:
             kind = report.points[report.focus].stability.kind
-            out.append(f"not with {scan.param}: {kind} from {scan.low:.6g} to {scan.high:.6g} (here {scan.here:.6g})")
+            out.append(f"not with {scan.param}: {_a(kind)} from {scan.low:.6g} to {scan.high:.6g} (here {scan.here:.6g})")
     return out
 
 
@@ -70,8 +73,12 @@ def change_says(change: Change) -> str:
         text += f"{_a(change.below)} below, {_a(change.above)} above; {_KINDS[change.kind]}, a "
         text += "complex pair crosses (spiral)" if change.meaning == "spiral" else "real eigenvalue crosses zero (saddle)"
     if change.omega is not None:
-        text += f", {change.criticality}, {change.omega:.6g} radians per unit of time"
-    return text + (f". {change.says[0].upper()}{change.says[1:]}" if change.says else "")
+        text += f", {change.criticality}, {change.omega:.6g} rad per unit of time"
+    return text + (f". From there {_cycles(change)}" if change.says else "")
+
+
+def _cycles(change: Change) -> str:
+    return change.says.removeprefix(f"{change.param}: ")
 
 
 def _a(kind: str) -> str:
@@ -86,7 +93,8 @@ def _a(kind: str) -> str:
 def training_says(report: Any) -> list[str]:
     """What the run from the start does, a sentence each."""
     run = report.training
-    out = [f"from {_state(run.start)}: {_ending(run)}" + _even(run)]
+    first = {n: float(v) for n, v in shares(report.model, run.start, report.params).items()}
+    out = [f"from {_state(_coordinates(report.model, run.start, first))}: {_ending(run)}" + _even(run)]
     if run.shifted is None:
         return out
     moved = ", ".join(f"{n} {v:+.3g}" for n, v in run.shift.items())
@@ -104,7 +112,8 @@ def _ending(run: Training) -> str:
         where = f"fixed point {run.point}" if run.point is not None else f"rest at {_state(run.end or {})}"
         return f"ends in {where}{settled}"
     if run.ends_in == "line":
-        return f"ends on the line or surface of fixed points, at {_state(run.end or {})}{settled}"
+        number = "" if run.point is None else f" (fixed point {run.point} below)"
+        return f"ends on a line or surface of fixed points, at {_state(run.end or {})}{number}{settled}"
     if run.ends_in == "cycle":
         ranges = ", ".join(f"{n} from {run.low[n]:.4g} to {run.high[n]:.4g}" for n in run.low)
         reached = "" if run.settle is None else f", reached by t = {run.settle:.4g}"
@@ -147,7 +156,7 @@ def _points(report: Any) -> str:
                 "time scale": scale,
                 "reactivity": f"{s.reactivity:.5g}",
                 **({"n_eff": f"{p.n_eff:.5g}"} if p.n_eff is not None else {}),
-                "state": _state(p.state),
+                "state": _state(_coordinates(report.model, p.state, p.shares), 6),
             }
         )
     if not rows:
@@ -177,13 +186,13 @@ def _scan(scan: Scan) -> str:
         text += f", at {_state(c.state)}"
         if c.omega is not None:
             text += f"; {c.criticality}, omega = {c.omega:.6g}"
-        lines.append(text + (f"; {c.says}" if c.says else ""))
+        lines.append(text + (f"; {_cycles(c)}" if c.says else ""))
     if len(scan.changes) > _SHOWN:
         lines.append(f"and {len(scan.changes) - _SHOWN} more")
     for low, high, equal in scan.side_by_side:
         text = f"two stable states side by side from {low:.7g} to {high:.7g}"
         lines.append(text + ("" if math.isnan(equal) else f", with equal potential at {equal:.7g}"))
-    lines += [*scan.notes] or []
+    lines += scan.notes
     if not lines:
         lines = ["nothing changes" if scan.diagram.sizes["followed"] else "no isolated fixed point to follow"]
     return "\n".join([head, *(_filled(line, "  ") for line in lines)])
@@ -193,8 +202,8 @@ def _grounds(report: Any) -> list[tuple[str, str]]:
     """What is certified, what numerical, what undecided, and what was not looked at."""
     out: list[tuple[str, str]] = []
     census = report.census
-    proved = sum(p.certified and p.stability.certified for p in report.points)
-    text = f"{proved} of {len(report.points)} fixed points with the signs of their eigenvalues"
+    exist, signs = sum(p.certified for p in report.points), sum(p.stability.certified for p in report.points)
+    text = f"that {exist} of {len(report.points)} fixed points exist, the signs of the eigenvalues at {signs} of them"
     if census is not None and census.complete:
         where = "anywhere" if census.box is None else "in " + _box(census.box)
         text += f"; that there are no others {where}"
@@ -226,9 +235,16 @@ def _filled(text: str, indent: str = "") -> str:
     return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + ("  " if indent else ""))
 
 
-def _state(state: Mapping[str, float]) -> str:
-    shown = [f"{n} = {0.0 if abs(v) < 1e-12 else v:.6g}" for n, v in list(state.items())[:8]]
-    return ", ".join(shown) + (", ..." if len(state) > 8 else "")
+def _state(state: Mapping[str, float], most: int = 8) -> str:
+    shown = [f"{n} = {0.0 if abs(v) < 1e-12 else v:.6g}" for n, v in list(state.items())[:most]]
+    return ", ".join(shown) + (", ..." if len(state) > most else "")
+
+
+def _coordinates(model: Model, state: Mapping[str, float], parts: Mapping[str, float]) -> dict[str, float]:
+    """Shares in place of the log-odds that stand for them, first."""
+    chart = simplex(model)
+    hidden = {s.name for s in chart.to_states} if chart is not None else set()
+    return {**parts, **{n: v for n, v in state.items() if n not in hidden}}
 
 
 def _box(box: Mapping[str, Sequence[float]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _FOUND = 1e-2  # how close (in 1 + |state|) a branch must pass by the point to be its branch
+_SEARCH = 0.6  # of the time of a scan for finding every branch
 _MOST_BRANCHES = 4  # with which the coexistence of stable states is worked out
 GONE = "gone"
 _SAME = 1e-7  # of the range: special points this close are one event, or copies of one by a symmetry
@@ -107,20 +108,32 @@ def scan(
     name: str,
     ends: tuple[float, float],
     params: Mapping[str, float],
-    point: Mapping[str, float] | None,
+    points: Sequence[Mapping[str, float]],
+    focus: int | None,
     box: Any,
     seconds: float,
 ) -> Scan:
-    """Follow the fixed points in one parameter and read off where the ``point`` (at ``params``) changes."""
-    others = {n: v for n, v in params.items() if n != name}
-    diagram = follow(model, name, ends, params=others, box=box, seconds=max(seconds, 0.01))
-    here = params[name]
-    tracked = None if point is None else _branch_of(diagram, name, here, point)
+    """Follow the fixed points in one parameter and read off where the one in ``focus`` changes.
+
+    points : those at ``params``. Branches are looked for all over the box for a share of the time; where the point in focus
+    is on none of them then, from the points alone.
+    """
+    others, here = {n: v for n, v in params.items() if n != name}, params[name]
+    seconds = max(seconds, 0.01)
+    diagram = follow(model, name, ends, params=others, box=box, seconds=_SEARCH * seconds)
+    tracked = None if focus is None else _branch_of(diagram, name, here, points[focus])
+    left = json.loads(diagram.attrs["left"])
+    if focus is not None and tracked is None and ends[0] <= here <= ends[1] and any("time was spent" in l for l in left):
+        begin = [points[focus], *(p for i, p in enumerate(points) if i != focus)]
+        rest = (1.0 - _SEARCH) * seconds
+        diagram = follow(model, name, ends, params=others, box=box, start=begin, seconds=rest, cycles=False)
+        tracked = _branch_of(diagram, name, here, points[focus])
+        left = ["followed from the fixed points above alone, for want of time", *json.loads(diagram.attrs["left"])]
     own = {} if tracked is None else _flips(diagram, name, *tracked)
     return Scan(
         param=name, low=ends[0], high=ends[1], here=here, diagram=diagram, tracked=tracked is not None,
         changes=_changes(diagram, name, here, own), side_by_side=_side_by_side(model, diagram),
-        left=tuple(json.loads(diagram.attrs["left"])), notes=tuple(json.loads(diagram.attrs["notes"])),
+        left=tuple(left), notes=tuple(json.loads(diagram.attrs["notes"])),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.analyse.shared import effective_number, shares
+from toymesa.analyse.shared import effective_number, shares, simplex
 from toymesa.solver.inputs import cells
 from toymesa.solver.solve import solve
 from toymesa.status import Status
@@ -26,6 +26,7 @@ _SETTLED = 0.01  # of the largest distance from the end
 _APART = 0.1  # of the final distance of two runs
 _TURNS = 40.0  # periods of the growing pair within which a cycle must be reached
 _CLOSED = 1e-3  # relative mismatch after a period below which an orbit is a cycle
+_MAP_STEPS, _MOST_PERIOD = 20_000, 64
 _LONG = 1e3  # a run that never rests, in the longest time scale of the fixed points
 
 
@@ -99,7 +100,7 @@ def training(
     deadline = time.monotonic() + seconds
     first = _run(model, params, start, points)
     move = _shift(model, start, points, first, shift)
-    if not move or time.monotonic() > deadline:
+    if not move or first.ends_in not in ("rest", "line") or time.monotonic() > deadline:
         return first
     try:
         moved = {n: start[n] + move.get(n, 0.0) for n in start}
@@ -170,6 +171,8 @@ def _course(model: Model, params: Mapping[str, float], out: Training) -> None:
     run = solve(model, times, params=params, start=out.start, on_fail="status")
     out.course = run
     gap = _distance(run, model.state_names, out.end)
+    if np.nanmax(gap) == 0:
+        out.settle = 0.0
     far = np.flatnonzero(gap > _SETTLED * np.nanmax(gap))
     if far.size and far[-1] + 1 < times.size:
         i = int(far[-1])
@@ -202,7 +205,7 @@ def _restless(
 ) -> Training:
     """A cycle, if the orbit closes; otherwise it wanders."""
     if model.discrete:
-        return Training(start, "wandering", status.label)
+        return _orbit(model, params, start, status)
     span = _long(points)
     times = np.linspace(0.0, span, 4001)
     run = solve(model, times, params=params, start=start, on_fail="status", max_steps=10 * _STEPS)
@@ -234,6 +237,23 @@ def _restless(
     return out
 
 
+def _orbit(model: Model, params: Mapping[str, float], start: Mapping[str, float], status: Status) -> Training:
+    """A map that never rests: a periodic orbit if the last steps repeat, otherwise it wanders."""
+    run = solve(model, _MAP_STEPS, params=params, start=start, on_fail="status")
+    ended = Status(int(run["status"].values))
+    if ended is not Status.OK:
+        return Training(start, "away" if ended is Status.BLOW_UP else "open", ended.label, time=_MAP_STEPS)
+    late = np.array([run[n].values[-2 * _MOST_PERIOD :] for n in model.state_names])
+    out = Training(start, "wandering", status.label, time=_MAP_STEPS, course=run)
+    for period in range(2, _MOST_PERIOD + 1):
+        if (np.abs(late[:, period:] - late[:, :-period]).max(axis=1) <= 1e-6 * (1.0 + np.abs(late).max(axis=1))).all():
+            out.ends_in, out.period = "cycle", float(period)
+            out.low = dict(zip(model.state_names, late.min(axis=1).tolist(), strict=True))
+            out.high = dict(zip(model.state_names, late.max(axis=1).tolist(), strict=True))
+            break
+    return out
+
+
 def _long(points: Sequence[Any]) -> float:
     """A time in which a growing pair has turned often enough to reach its cycle."""
     values = [v for p in points for v in p.stability.eigenvalues]
@@ -250,11 +270,11 @@ def _long(points: Sequence[Any]) -> float:
 def _shift(
     model: Model, start: Mapping[str, float], points: Sequence[Any], run: Training, size: float
 ) -> dict[str, float]:
-    """Along the mode that grows at the point where the run ends, or at the most joint point if that is another."""
+    """Along the mode that grows where the run ends; of a model with shares also where most take part, if that grows."""
     growing = [p for p in points if p.stability.meaning in ("saddle", "spiral")]
     if run.point is not None and points[run.point] in growing:
         mode = points[run.point].stability.mode
-    elif growing:
+    elif growing and simplex(model) is not None:
         mode = max(growing, key=lambda p: p.n_eff or 0.0).stability.mode
     else:
         return {}

@@ -54,6 +54,9 @@ def verdict(model: Model, points: Sequence[Any], focus: int | None, run: Trainin
         rest = [i for i, p in enumerate(points) if p.stability.kind.startswith("stable")]
         if rest:
             text += f" Stable {'is' if len(rest) == 1 else 'are'} {_numbers(rest)}."
+    elif stable and len(points) > 1:
+        count = sum(p.stability.kind.startswith("stable") for p in points)
+        text += f" {count} of {len(points)} fixed points {'is' if count == 1 else 'are'} stable."
     return Verdict(
         joint=joint, stable=stable, meaning=stability.meaning, point=focus, n_eff=point.n_eff, sentence=text
     )
