@@ -97,8 +97,8 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.analyse import Continuum as Continuum
     from toymesa.analyse import FixedPoint as FixedPoint
     from toymesa.analyse import Stability as Stability
-    from toymesa.analyse import basins as basins
     from toymesa.analyse import assess as assess
+    from toymesa.analyse import basins as basins
     from toymesa.analyse import coexistence as coexistence
     from toymesa.analyse import escape_times as escape_times
     from toymesa.analyse import fixed_points as fixed_points

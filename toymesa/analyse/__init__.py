@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from toymesa.analyse.basins import basins
 from toymesa.analyse.assess import assess
 from toymesa.analyse.assessment import Assessment
+from toymesa.analyse.basins import basins
 from toymesa.analyse.census import Census, Continuum, FixedPoint
 from toymesa.analyse.coexistence import coexistence
 from toymesa.analyse.escape import escape_times
@@ -25,8 +25,8 @@ __all__ = [
     "Continuum",
     "FixedPoint",
     "Stability",
-    "basins",
     "assess",
+    "basins",
     "coexistence",
     "escape_times",
     "fixed_points",

@@ -58,7 +58,7 @@ def assess(
 
     Returns an :class:`Assessment`; ``print`` it, or see its ``to_dict`` and ``plot``. Joint optimization means, for a model
     with shares, the fixed point with the largest effective number of them; otherwise the fixed point in which the run from
-    the start ends, or the one nearest to the start. Raises ArgumentError, DomainError or ModelError for unusable arguments.
+    the start ends, or the one nearest to where it spends its time. Raises ArgumentError, DomainError or ModelError for unusable arguments.
     """
     if not isinstance(model, Model):
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
@@ -212,7 +212,7 @@ def _point(model: Model, values: Mapping[str, float], state: Mapping[str, float]
         stability=near,
         shares={n: float(v) for n, v in shares(model, near.point, values).items()},
         n_eff=effective_number(model, near.point, values),
-        certified=certified,
+        certified=certified or near.certified,
     )
 
 
@@ -235,6 +235,8 @@ def _focus(
     if run.point is not None:
         return points, run.point
     x = np.array(list(start.values()))
+    if run.course is not None:  # where a run that never rests spends its time
+        x = np.array([float(run.course[n].values[-run.course.sizes["time"] // 2 :].mean()) for n in start])
     gaps = [np.linalg.norm((np.array(list(p.state.values())) - x) / (1.0 + np.abs(x))) for p in points]
     return points, int(np.argmin(gaps))
 

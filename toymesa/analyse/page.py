@@ -30,7 +30,7 @@ def page(report: Any) -> str:
     if report.conditions is not None:
         parts += ["", _conditions(report)]
     for scan in report.scans:
-        parts += ["", _scan(scan)]
+        parts += ["", _scan(scan, report)]
     parts += ["", "what this rests on", *(_item(a, b) for a, b in _grounds(report))]
     return "\n".join(parts)
 
@@ -93,12 +93,13 @@ def _a(kind: str) -> str:
 def training_says(report: Any) -> list[str]:
     """What the run from the start does, a sentence each."""
     run = report.training
+    unit = "steps" if report.model.discrete else "units of time"
     first = {n: float(v) for n, v in shares(report.model, run.start, report.params).items()}
-    out = [f"from {_state(_coordinates(report.model, run.start, first))}: {_ending(run)}" + _even(run)]
+    out = [f"from {_state(_coordinates(report.model, run.start, first))}: {_ending(run, unit)}" + _even(run)]
     if run.shifted is None:
         return out
     moved = ", ".join(f"{n} {v:+.3g}" for n, v in run.shift.items())
-    text = f"shifted by {moved}: {_ending(run.shifted)}{_even(run.shifted)}"
+    text = f"shifted by {moved}: {_ending(run.shifted, unit)}{_even(run.shifted)}"
     if run.leave is not None:
         text += f"; the two runs come apart (a tenth of their final distance) at t = {run.leave:.4g}"
     elif run.amplified is not None:
@@ -106,7 +107,7 @@ def training_says(report: Any) -> list[str]:
     return [*out, text]
 
 
-def _ending(run: Training) -> str:
+def _ending(run: Training, unit: str) -> str:
     settled = "" if run.settle is None else f", within 1 % of it from t = {run.settle:.4g}"
     if run.ends_in == "rest":
         where = f"fixed point {run.point}" if run.point is not None else f"rest at {_state(run.end or {})}"
@@ -117,7 +118,7 @@ def _ending(run: Training) -> str:
     if run.ends_in == "cycle":
         ranges = ", ".join(f"{n} from {run.low[n]:.4g} to {run.high[n]:.4g}" for n in run.low)
         reached = "" if run.settle is None else f", reached by t = {run.settle:.4g}"
-        return f"ends in a cycle of period {run.period:.6g} ({ranges}){reached}"
+        return f"ends in a cycle of period {run.period:.6g} {unit} ({ranges}){reached}"
     if run.ends_in == "away":
         return f"grows beyond every bound by t = {run.time:.4g}"
     if run.ends_in == "wandering":
@@ -177,13 +178,14 @@ def _conditions(report: Any) -> str:
     return "\n".join([head, *(f"  {c}" for c in found)])
 
 
-def _scan(scan: Scan) -> str:
+def _scan(scan: Scan, report: Any) -> str:
     head = f"{scan.param} from {scan.low:.6g} to {scan.high:.6g} (here {scan.here:.6g})"
     lines = []
     for c in scan.changes[:_SHOWN]:
         text = f"{_KINDS.get(c.kind, c.kind)} at {c.at:.10g}"
         text += f" ({c.copies} of them)" if c.copies > 1 else ""
-        text += f", at {_state(c.state)}"
+        there = {n: float(v) for n, v in shares(report.model, c.state, report.params).items()}
+        text += f", at {_state(_coordinates(report.model, c.state, there), 6)}"
         if c.omega is not None:
             text += f"; {c.criticality}, omega = {c.omega:.6g}"
         lines.append(text + (f"; {_cycles(c)}" if c.says else ""))

@@ -18,7 +18,7 @@ from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _FOUND = 1e-2  # how close (in 1 + |state|) a branch must pass by the point to be its branch
-_SEARCH = 0.6  # of the time of a scan for finding every branch
+_SEARCH = 0.75  # of the time of a scan for finding every branch
 _MOST_BRANCHES = 4  # with which the coexistence of stable states is worked out
 GONE = "gone"
 _SAME = 1e-7  # of the range: special points this close are one event, or copies of one by a symmetry

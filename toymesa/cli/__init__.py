@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     _fixed_points(command("fixed-points", "every fixed point, with a proof"))
     _stability(command("stability", "linear stability at a fixed point, or at all of them"))
     _sweep(command("sweep", "measure a model in every cell of a sweep file"))
+    _assess(command("assess", "one report: is it stable, where does that change, how long does training stay joint?"))
     command("info", "versions and directories, for bug reports")
     return top
 
@@ -194,6 +195,25 @@ def _basins(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--refine", type=float, metavar="WIDTH", help="bracket every boundary to this width")
     sub.add_argument("--time-limit", type=float, default=60.0, metavar="S", help="budget in seconds (default 60)")
     sub.add_argument("--plot", metavar="FILE", help="draw the map into a PNG, SVG or PDF file")
+
+
+def _assess(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL")
+    sub.add_argument("--set", nargs="+", action="extend", default=[], metavar="name=value", dest="params")
+    sub.add_argument("--start", nargs="+", action="extend", default=[], metavar="name=value")
+    sub.add_argument(
+        "--box", nargs="+", action="extend", default=[], metavar="name=lo:hi", help="where fixed points are looked for"
+    )
+    sub.add_argument(
+        "--vary", nargs="+", action="extend", default=[], metavar="P[=lo:hi]",
+        help="parameters to vary (default: diversity, eps and mu where there are any, else every one)",
+    )  # fmt: skip
+    sub.add_argument("--mechanisms", metavar="a,b,...", help="names, for the model 'mechanisms'")
+    sub.add_argument(
+        "--perturbation", type=float, default=1e-3, metavar="U0", help="shift of the second run (default 0.001)"
+    )
+    sub.add_argument("--budget", type=float, default=15.0, metavar="S", help="seconds for all of it (default 15)")
+    sub.add_argument("--out", metavar="DIR", help="write the figures, the page and the data here")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from toymesa.cli import FAILED, OK, PARTIAL, show
 from toymesa.cli.arguments import assignments, emit, find_model, interval, number, split_names
+from toymesa.cli.assess import run_assess
 from toymesa.cli.basins import run_basins
 from toymesa.cli.continuation import run_follow
 from toymesa.cli.laboratory import run_fixed_points, run_stability
@@ -183,4 +184,4 @@ def run_info(arguments: argparse.Namespace) -> int:
     return OK
 
 
-__all__ = ["run_basins", "run_fixed_points", "run_follow", "run_stability"]
+__all__ = ["run_assess", "run_basins", "run_fixed_points", "run_follow", "run_stability"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toymesa.plot.assessment import assessment
 from toymesa.plot.basin import basin_figure, basin_map
 from toymesa.plot.bifurcation import bifurcation_diagram, follow_figure, stability_chart
 from toymesa.plot.capability import capability_course
@@ -23,6 +24,7 @@ from toymesa.plot.style import style
 
 __all__ = [
     "answer_figures",
+    "assessment",
     "basin_figure",
     "basin_map",
     "bifurcation_diagram",
