@@ -275,5 +275,3 @@ def _formulas(model: Model, point: Point) -> list[dict[sp.Symbol, sp.Expr]]:
         return []
     found = sp.solve(equations, list(model.states), dict=True)
     return [{s: f[s] for s in model.states} for f in found if len(f) == len(model.states)]
-
-

@@ -130,7 +130,9 @@ def _specials(diagram: Diagram, name: str) -> dict[str, Any]:
 def _cycles(what: Asked, diagram: Diagram, families: Sequence[tuple[int, Family]]) -> dict[str, Any]:
     problem, n = diagram.problem, len(what.model.states)
     cycles = [c for _, f in families for c in f.cycles]
-    known = [{} if f.ends_in == "centre" else dict(f.specials) for _, f in families]  # round a centre all are degenerate
+    known = [
+        {} if f.ends_in == "centre" else dict(f.specials) for _, f in families
+    ]  # round a centre all are degenerate
     kinds = [s.get(i, "") for s, (_, f) in zip(known, families, strict=True) for i in range(len(f.cycles))]
     multipliers = np.array([c.multipliers for c in cycles]).reshape(len(cycles), max(problem.n - 1, 0))
     count = [len(f.cycles) for _, f in families]

@@ -58,7 +58,9 @@ def _headlines(report: Any) -> list[str]:
         out += [change_says(c) for c in own]
         if not own and scan.tracked:
             kind = report.points[report.focus].stability.kind
-            out.append(f"not with {scan.param}: {_a(kind)} from {scan.low:.6g} to {scan.high:.6g} (here {scan.here:.6g})")
+            out.append(
+                f"not with {scan.param}: {_a(kind)} from {scan.low:.6g} to {scan.high:.6g} (here {scan.here:.6g})"
+            )
     return out
 
 
@@ -71,7 +73,9 @@ def change_says(change: Change) -> str:
         text += f"the point exists ({_a(stays)}) on one side only, and is lost {side} it in a fold"
     else:
         text += f"{_a(change.below)} below, {_a(change.above)} above; {_KINDS[change.kind]}, a "
-        text += "complex pair crosses (spiral)" if change.meaning == "spiral" else "real eigenvalue crosses zero (saddle)"
+        text += (
+            "complex pair crosses (spiral)" if change.meaning == "spiral" else "real eigenvalue crosses zero (saddle)"
+        )
     if change.omega is not None:
         text += f", {change.criticality}, {change.omega:.6g} rad per unit of time"
     return text + (f". From there {_cycles(change)}" if change.says else "")
@@ -132,7 +136,9 @@ def _even(run: Training) -> str:
     n = run.n_eff
     text = f"; n_eff {n['start']:.4g} at the start, {n['end']:.4g} at the end"
     if n["least"] < min(n["start"], n["end"]) - 0.005:
-        text += f", least {n['least']:.4g} at t = {n['least_at']:.4g} (joint again later: stopping early would not help)"
+        text += (
+            f", least {n['least']:.4g} at t = {n['least_at']:.4g} (joint again later: stopping early would not help)"
+        )
     elif "half_at" in n:
         text += f", half of the way at t = {n['half_at']:.4g}"
     if run.shares and n["end"] < n["start"] - 0.01:
@@ -217,7 +223,9 @@ def _grounds(report: Any) -> list[tuple[str, str]]:
     if census is not None:
         for box in census.undecided[:4]:
             out.append(("undecided", f"whether there are fixed points in {_box(box)}"))
-        out += [("undecided", note) for note in census.notes if "spent" in note or "limit" in note or "degenerate" in note]
+        out += [
+            ("undecided", note) for note in census.notes if "spent" in note or "limit" in note or "degenerate" in note
+        ]
     for scan in report.scans:
         out += [("not done", f"{scan.param}: {line}") for line in scan.left[:3]]
     out += [("not seen", line) for line in not_looked_at(report)]

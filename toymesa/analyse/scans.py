@@ -123,7 +123,12 @@ def scan(
     diagram = follow(model, name, ends, params=others, box=box, seconds=_SEARCH * seconds)
     tracked = None if focus is None else _branch_of(diagram, name, here, points[focus])
     left = json.loads(diagram.attrs["left"])
-    if focus is not None and tracked is None and ends[0] <= here <= ends[1] and any("time was spent" in l for l in left):
+    if (
+        focus is not None
+        and tracked is None
+        and ends[0] <= here <= ends[1]
+        and any("time was spent" in l for l in left)
+    ):
         begin = [points[focus], *(p for i, p in enumerate(points) if i != focus)]
         rest = (1.0 - _SEARCH) * seconds
         diagram = follow(model, name, ends, params=others, box=box, start=begin, seconds=rest, cycles=False)
@@ -189,9 +194,7 @@ def _calm(kind: str) -> bool:
     return kind.startswith("stable")
 
 
-def _changes(
-    diagram: xr.Dataset, name: str, here: float, own: Mapping[float, tuple[str, str]]
-) -> tuple[Change, ...]:
+def _changes(diagram: xr.Dataset, name: str, here: float, own: Mapping[float, tuple[str, str]]) -> tuple[Change, ...]:
     low, high = json.loads(diagram.attrs["followed"])[name]
     states = [str(s) for s in diagram["state"].values]
     says = {int(h): str(s) for h, s in zip(diagram["family_hopf"].values, diagram["family_says"].values, strict=True)}

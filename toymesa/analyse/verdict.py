@@ -57,9 +57,7 @@ def verdict(model: Model, points: Sequence[Any], focus: int | None, run: Trainin
     elif stable and len(points) > 1:
         count = sum(p.stability.kind.startswith("stable") for p in points)
         text += f" {count} of {len(points)} fixed points {'is' if count == 1 else 'are'} stable."
-    return Verdict(
-        joint=joint, stable=stable, meaning=stability.meaning, point=focus, n_eff=point.n_eff, sentence=text
-    )
+    return Verdict(joint=joint, stable=stable, meaning=stability.meaning, point=focus, n_eff=point.n_eff, sentence=text)
 
 
 def _opening(joint: str, stable: bool | None, meaning: str) -> str:
@@ -109,8 +107,9 @@ def _others(points: Sequence[Any], focus: int) -> str:
         return ""
     counts = sorted({f"{points[i].n_eff:.4g}" for i in calm})
     one = len(calm) == 1
-    return f" {'Also stable' if points[focus].stability.kind.startswith('stable') else 'Stable'} {'is' if one else 'are'} " + (
-        f"{_numbers(calm)}, with n_eff = {' or '.join(counts)}."
+    return (
+        f" {'Also stable' if points[focus].stability.kind.startswith('stable') else 'Stable'} {'is' if one else 'are'} "
+        + (f"{_numbers(calm)}, with n_eff = {' or '.join(counts)}.")
     )
 
 
