@@ -10,11 +10,12 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse.assessment import Assessment, Point, Scan
+from toymesa.analyse.around import basins_around
+from toymesa.analyse.assessment import Assessment, Point
 from toymesa.analyse.census import Census
 from toymesa.analyse.fixed_points import fixed_points, parameter_values
 from toymesa.analyse.region import Region
-from toymesa.analyse.scans import nearby, scan
+from toymesa.analyse.scans import Scan, nearby, scan
 from toymesa.analyse.shared import effective_number, shares
 from toymesa.analyse.stability import stability
 from toymesa.analyse.training import Training, training
@@ -27,7 +28,7 @@ from toymesa.symbolic.patience import OutOfTime, within
 
 Array = NDArray[np.float64]
 _PREFERRED = ("diversity", "eps", "mu")  # diversity, ratio of rates, pressure: what the question is about
-_CENSUS, _CONDITIONS, _RUN = 0.35, 0.1, 0.25  # shares of the budget that these parts may take
+_CENSUS, _CONDITIONS, _RUN, _BASINS = 0.35, 0.1, 0.2, 0.2  # shares of the budget that these parts may take
 _LEAST = 0.04  # share of the budget below which no scan is begun
 _AROUND = 8.0  # half-width of the box around the start, in 1 + |start|, where one is needed and none was given
 
@@ -58,7 +59,8 @@ def assess(
 
     Returns an :class:`Assessment`; ``print`` it, or see its ``to_dict`` and ``plot``. Joint optimization means, for a model
     with shares, the fixed point with the largest effective number of them; otherwise the fixed point in which the run from
-    the start ends, or the one nearest to where it spends its time. Raises ArgumentError, DomainError or ModelError for unusable arguments.
+    the start ends, or the one nearest to where it spends its time.
+    Raises ArgumentError, DomainError or ModelError for unusable arguments.
     """
     if not isinstance(model, Model):
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
@@ -78,6 +80,11 @@ def assess(
     run = training(quiet, values, first, points, shift=size, seconds=clock.share(_RUN))
     points, focus = _focus(quiet, values, points, first, run)
     conditions = None if focus is None else _conditions(quiet, values, points[focus], clock.share(_CONDITIONS))
+    reached = None
+    try:
+        reached = basins_around(quiet, values, first, points, run, clock.share(_BASINS))
+    except (ModelError, DomainError, ArgumentError) as error:
+        left.append(f"basins: {error}")
     found: list[Scan] = []
     for i, (name, ends) in enumerate(ranges.items()):
         if clock.left() < _LEAST * clock.budget:
@@ -91,7 +98,7 @@ def assess(
             left.append(f"{name} not varied: {error}")
     return Assessment(
         model=quiet, params=values, start=first, census=census, points=tuple(points), focus=focus, conditions=conditions,
-        training=run, scans=tuple(found), left=tuple(left), seconds=clock.spent(), budget=clock.budget,
+        training=run, basins=reached, scans=tuple(found), left=tuple(left), seconds=clock.spent(), budget=clock.budget,
     )  # fmt: skip
 
 

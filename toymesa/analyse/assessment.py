@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import xarray as xr
+
 from toymesa.analyse import page
 from toymesa.analyse.census import Census
 from toymesa.analyse.scans import Scan
@@ -19,8 +21,11 @@ from toymesa.symbolic.model import Model
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A fixed point of the report. shares : of a simplex. n_eff : effective number of them, None without. certified : proved to exist
-    (for a point of a line or surface of fixed points: that there is one)."""
+    """A fixed point of the report.
+
+    shares : of a simplex. n_eff : effective number of them, None without. certified : proved to exist
+    (for a point of a line or surface of fixed points: that there is one).
+    """
 
     state: Mapping[str, float]
     stability: Stability
@@ -40,7 +45,8 @@ class Assessment:
 
     model, params, start : what was looked at. census : of the fixed points (None if they could not be searched for).
     points : with their stability; focus : number of the one that the answer is about, None without any. conditions : exact
-    conditions on the parameters for its stability, where it has a formula. training : the run from the start. scans : one a
+    conditions on the parameters for its stability, where it has a formula. training : the run from the start. basins : ends
+    of a grid of starts (None with nothing to tell apart). scans : one a
     parameter that was varied. left : what was not looked at. seconds, budget : time taken and allowed.
     """
 
@@ -52,6 +58,7 @@ class Assessment:
     focus: int | None
     conditions: Conditions | None
     training: Training
+    basins: xr.Dataset | None
     scans: tuple[Scan, ...]
     left: tuple[str, ...]
     seconds: float
@@ -79,6 +86,7 @@ class Assessment:
             "undecided": [] if self.census is None else self.census.to_dict()["undecided"],
             "conditions": None if self.conditions is None else [str(c) for c in self.conditions.conditions or ()],
             "training": self.training.to_dict(),
+            "basins": page.basin_rows(self),
             "scans": [s.to_dict() for s in self.scans],
             "not_looked_at": page.not_looked_at(self),
             "complete": self.complete,

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import xarray as xr
+
 from toymesa.analyse.scans import GONE, Change, Scan
 from toymesa.analyse.shared import shares, simplex
 from toymesa.analyse.training import Training
@@ -26,6 +28,7 @@ def page(report: Any) -> str:
     parts.append(_item("answer", report.verdict.sentence))
     parts += [_item("changes", line) for line in _headlines(report)]
     parts += [_item("training", line) for line in training_says(report)]
+    parts += [_item("starts", line) for line in _starts(report)]
     parts += ["", "fixed points", _points(report)]
     if report.conditions is not None:
         parts += ["", _conditions(report)]
@@ -43,7 +46,9 @@ def not_looked_at(report: Any) -> list[str]:
     if rest and not any("not varied" in line for line in report.left):
         named = ", ".join(rest[:6]) + (f" and {len(rest) - 6} more" if len(rest) > 6 else "")
         out.append(f"other parameters ({named}): vary={rest[0]!r} looks at one")
-    out.append("two parameters at once (follow with second=), basins of attraction other than of the starts above")
+    out.append("two parameters at once (follow with second=)")
+    if report.basins is None:
+        out.append("other starts (basins)")
     return out
 
 
@@ -100,6 +105,11 @@ def training_says(report: Any) -> list[str]:
     unit = "steps" if report.model.discrete else "units of time"
     first = {n: float(v) for n, v in shares(report.model, run.start, report.params).items()}
     out = [f"from {_state(_coordinates(report.model, run.start, first))}: {_ending(run, unit)}" + _even(run)]
+    if run.growth is not None and run.growth > 1.005:
+        most = f"small changes of the start grow at most {run.growth:.4g}-fold (lengths in the states), by t = {run.growth_at:.4g}"
+        out.append(f"{most}, until it has settled")
+    elif run.growth is not None:
+        out.append("small changes of the start never grow on the way (lengths in the states)")
     if run.shifted is None:
         return out
     moved = ", ".join(f"{n} {v:+.3g}" for n, v in run.shift.items())
@@ -109,6 +119,40 @@ def training_says(report: Any) -> list[str]:
     elif run.amplified is not None:
         text += f"; the shift grows at most {run.amplified:.4g}-fold on the way"
     return [*out, text]
+
+
+def basin_rows(report: Any) -> dict[str, Any] | None:
+    """The shares of the starts as JSON data."""
+    found = report.basins
+    if found is None:
+        return None
+    over = {n: [float(found[d][0]), float(found[d][-1]), found.sizes[d]] for n, d in _over(found).items()}
+    rows = [
+        {
+            "outcome": str(name),
+            "fraction": float(found["fraction"].values[i]),
+            "interval": [float(found["fraction_low"].values[i]), float(found["fraction_high"].values[i])],
+        }
+        for i, name in enumerate(found["outcome"].values)
+    ]
+    return {"over": over, "outcomes": rows, "unresolved": float(found["unresolved"])}
+
+
+def _over(found: xr.Dataset) -> dict[str, str]:
+    return {str(d).removeprefix("start_"): str(d) for d in found["label"].dims}
+
+
+def _starts(report: Any) -> list[str]:
+    data = basin_rows(report)
+    if data is None:
+        return []
+    where = " and ".join(f"{n} from {low:.4g} to {high:.4g}" for n, (low, high, _) in data["over"].items())
+    count = 1
+    for *_, size in data["over"].values():
+        count *= size
+    ends = [f"{r['outcome']} {r['fraction']:.0%}" for r in data["outcomes"] if r["fraction"] > 0]
+    ends += [f"unresolved {data['unresolved']:.0%}"] if data["unresolved"] > 0 else []
+    return [f"of {count} starts over {where}, the rest as at the start: {', '.join(ends)}"]
 
 
 def _ending(run: Training, unit: str) -> str:

@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from toymesa.analyse.growth import growth
 from toymesa.analyse.shared import effective_number, shares, simplex
+from toymesa.errors import ModelError, SolveError
 from toymesa.solver.inputs import cells
 from toymesa.solver.solve import solve
 from toymesa.status import Status
@@ -20,7 +22,8 @@ from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _STEPS = 20_000  # of one run
-_SAMPLES = 400
+_SAMPLES, _MARKS = 400, 60
+_LARGEST = 4  # states, with which the growth of perturbations is derived
 _NEAR = 1e-3  # how close (in 1 + |state|) a run ends to the fixed point that it ends in
 _SETTLED = 0.01  # of the largest distance from the end
 _APART = 0.1  # of the final distance of two runs
@@ -42,6 +45,8 @@ class Training:
     the way from start to end is made; empty for a model without shares. shares : at the end.
     shifted : the second run; shift : state -> by how much. leave : time at which the two are a tenth of their final distance
     apart (None where they end together); amplified : the most that the distance between them grew, as a factor.
+    growth, growth_at : the most that any small perturbation of the start grows until the run settles (lengths in the
+    states, from the variational equations), and when; None for more than 4 states, whose derivatives may take long.
     """
 
     start: Mapping[str, float]
@@ -61,6 +66,8 @@ class Training:
     shift: Mapping[str, float] = field(default_factory=dict)
     leave: float | None = None
     amplified: float | None = None
+    growth: float | None = None
+    growth_at: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data; what is not known or not finite is null."""
@@ -80,6 +87,8 @@ class Training:
             "shift": dict(self.shift),
             "leave": self.leave,
             "amplified": self.amplified,
+            "growth": self.growth,
+            "growth_at": self.growth_at,
             "shifted": None if self.shifted is None else self.shifted.to_dict(),
         }
 
@@ -99,6 +108,7 @@ def training(
     """
     deadline = time.monotonic() + seconds
     first = _run(model, params, start, points)
+    _grown(model, params, first, deadline)
     move = _shift(model, start, points, first, shift)
     if not move or first.ends_in not in ("rest", "line") or time.monotonic() > deadline:
         return first
@@ -195,6 +205,23 @@ def _crossing(times: Array, values: Array, i: int, level: float) -> float:
     a, b = float(values[i]), float(values[i + 1])
     share = 0.0 if a == b else (level - a) / (b - a)
     return float(times[i] + share * (times[i + 1] - times[i]))
+
+
+def _grown(model: Model, params: Mapping[str, float], out: Training, deadline: float) -> None:
+    """The most that a small perturbation of the start grows on the way."""
+    end, rest = out.settle or 0.0, deadline - time.monotonic()
+    flow = not model.discrete and model.inner_run is None and len(model.states) <= _LARGEST
+    if out.end is None or not flow or not end > 0 or rest <= 0:
+        return
+    times = np.append(0.0, np.geomspace(1e-3 * end, end, _MARKS))
+    try:
+        grown = growth(model, times, start=out.start, params=params, time_limit=rest)
+    except (SolveError, ModelError):
+        return  # nothing is said then
+    logs = grown["log_growth"].values[:, 0]
+    if np.isfinite(logs).all():
+        i = int(np.argmax(logs))
+        out.growth, out.growth_at = float(np.exp(logs[i])), float(times[i])
 
 
 # ---------------------------------------------------------------- runs that never rest

@@ -15,19 +15,21 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from toymesa.analyse import sampled_rates
+from toymesa.analyse.shared import effective_number
+from toymesa.analyse.view import extent, shown_states
 from toymesa.errors import DomainError
+from toymesa.plot.basin import basin_map
 from toymesa.plot.bifurcation import bifurcation_diagram
 from toymesa.plot.exact import exact_boundary, exact_branches
 from toymesa.plot.portrait import phase_portrait
 from toymesa.plot.style import COLORS, style
 
-_ROOM = 0.35  # of the extent of what is shown, around it
-
 
 def assessment(report: Any, where: Any = None) -> Any:
     """Draw a report of :func:`toymesa.assess`.
 
-    where : a directory (made if it is missing): writes ``portrait``, one ``change_<parameter>`` a parameter varied and
+    where : a directory (made if it is missing): writes ``portrait``, ``basins`` (with several fixed points),
+        one ``change_<parameter>`` a parameter varied and
     ``training``, each as PNG and SVG, and returns the files. Axes, or a sequence of them: draws the pictures in that order,
     as many as there are Axes, and returns them. None: one new Figure with all of them.
     Exact boundaries are drawn where theorems give them. Raises DomainError where the directory is a file.
@@ -69,6 +71,8 @@ def _pictures(report: Any) -> dict[str, Callable[[Axes], object]]:
     out: dict[str, Callable[[Axes], object]] = {}
     if report.model.inner_run is None:
         out["portrait"] = lambda ax: portrait(report, ax)
+    if report.basins is not None and len(report.basins["label"].dims) == 2:
+        out["basins"] = lambda ax: basins(report, ax)
     for s in report.scans:
         if s.diagram.sizes["point"]:
             out[f"change_{s.param}"] = lambda ax, s=s: change(report, s, ax)  # type: ignore[misc]
@@ -84,8 +88,9 @@ def portrait(report: Any, ax: Axes) -> Axes:
     """Flow, nullclines and fixed points over the two states that differ most; the others as at the fixed point in focus,
     where it is isolated, else as at the start."""
     model = report.model
-    names = _two(report)
-    over = {n: _extent(report, n) for n in names}
+    seen = report.start, report.points, report.training
+    names = shown_states(model, *seen)
+    over = {n: extent(model, n, *seen) for n in names}
     at = dict(report.start)
     if report.focus is not None and not report.points[report.focus].stability.dimension:
         at = dict(report.points[report.focus].state)
@@ -93,7 +98,7 @@ def portrait(report: Any, ax: Axes) -> Axes:
     rates = sampled_rates(model, over, at=at, params=report.params)
     marks = [_Mark(p.state, p.stability.kind) for p in report.points]
     phase_portrait(rates, points=marks, ax=ax)
-    handles = [*(ax.get_legend().legend_handles if ax.get_legend() else [])]
+    handles = _handles(ax)
     handles += _path(report, names, ax)
     line = exact_boundary(report, names, over)
     if line is not None and len(names) == 2:
@@ -106,36 +111,15 @@ def portrait(report: Any, ax: Axes) -> Axes:
     return ax
 
 
+def _handles(ax: Axes) -> list[Any]:
+    """What the legend shows so far."""
+    legend = ax.get_legend()
+    return [] if legend is None else [h for h in legend.legend_handles if h is not None]
+
+
 class _Mark:
     def __init__(self, state: Mapping[str, float], kind: str) -> None:
         self.state, self.kind = state, kind
-
-
-def _two(report: Any) -> list[str]:
-    """The differential states along which fixed points, the start and its run lie farthest apart."""
-    algebraic = {s.name for s in report.model.algebraic}
-    names = [n for n in report.model.state_names if n not in algebraic]
-    spread = {n: float(np.ptp(_values(report, n))) for n in names}
-    first = sorted(names, key=lambda n: -spread[n])[:2]
-    return [n for n in names if n in first]
-
-
-def _values(report: Any, name: str) -> np.ndarray:
-    parts = [report.start[name], *(p.state[name] for p in report.points)]
-    for run in (report.training, report.training.shifted):
-        if run is not None and run.course is not None:
-            parts += run.course[name].values[np.isfinite(run.course[name].values)].tolist()
-    return np.array(parts)
-
-
-def _extent(report: Any, name: str) -> tuple[float, float]:
-    values = _values(report, name)
-    low, high = float(values.min()), float(values.max())
-    room = _ROOM * (high - low) if high - low > 1e-6 * (1.0 + abs(high)) else 1.0 + abs(high)
-    domain = report.model.domains[report.model.state(name)]
-    low, high = max(low - room, domain.low), min(high + room, domain.high)
-    inner = 1e-6 * (high - low)
-    return (low if low in domain else low + inner), (high if high in domain else high - inner)
 
 
 def _path(report: Any, names: Sequence[str], ax: Axes) -> list[Line2D]:
@@ -153,6 +137,18 @@ def _path(report: Any, names: Sequence[str], ax: Axes) -> list[Line2D]:
     return out
 
 
+def basins(report: Any, ax: Axes) -> Axes:
+    """Which start ends where, with the start of the run."""
+    basin_map(report.basins, ax=ax)
+    handles, names = _handles(ax), [str(d).removeprefix("start_") for d in report.basins["label"].dims]
+    ax.plot(*(report.start[n] for n in names), ".", color=COLORS[6], ms=9)
+    handles.append(Line2D([], [], ls="", marker=".", ms=9, color=COLORS[6], label="the start"))
+    rest = ", ".join(f"{n} = {v:.4g}" for n, v in list(report.start.items())[:4] if n not in names)
+    ax.legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    ax.set_title(f"{report.model.name}: where a start ends" + (f", at {rest}" if rest else ""))
+    return ax
+
+
 # ---------------------------------------------------------------- diagrams and runs
 
 
@@ -162,7 +158,7 @@ def change(report: Any, scan: Any, ax: Axes) -> Axes:
     shared = list(report.points[report.focus].shares) if report.focus is not None else []
     name = next((n for n in shared if n in scan.diagram), None) or _widest(report, scan)
     bifurcation_diagram(scan.diagram, y=name, ax=ax)
-    handles = [*(ax.get_legend().legend_handles if ax.get_legend() else [])]
+    handles = _handles(ax)
     low, high = ax.get_ylim()
     for x, y, label in exact_branches(report, scan.param, name, (scan.low, scan.high)):
         (line,) = ax.plot(x, y, ":", color="black", lw=2.2, zorder=5, label=label)
@@ -186,8 +182,6 @@ def _widest(report: Any, scan: Any) -> str:
 
 def course(report: Any, ax: Axes) -> Axes:
     """The runs over time: the effective number of shares where there are shares, the states otherwise."""
-    from toymesa.analyse.shared import effective_number
-
     names = report.model.state_names
     runs = ((report.training, "from the start", "-"), (report.training.shifted, "from a little off it", "--"))
     for run, label, line in runs:
