@@ -50,8 +50,8 @@ def assess(
     params, start : name -> number, the model's defaults otherwise. box : state or share -> (low, high), where fixed points
         are looked for (see :func:`fixed_points`); where one is needed and none is given, 8 (1 + |start|) around the start.
     vary : a parameter or several, or parameter -> (low, high). Default: ``diversity``, ``eps`` and ``mu`` where the model has
-        them, else every parameter. Default range: a tenth to ten times a positive value, else 2 (1 + |value|) around it, both
-        within the domain.
+        them, else every parameter. Default range: a tenth to ten times the value, -2 to 2 for a value of 0, within the
+        domain.
     perturbation : how far, in units of 1 + |state|, the start is shifted along the mode that grows at the joint fixed point,
         for a second run that says how long joint optimization lasts.
     budget : seconds, shared by all parts; what is open when they are spent is said. Deriving the equations of a large model
@@ -78,6 +78,7 @@ def assess(
     left += missing
     points = _points(quiet, values, census)
     run = training(quiet, values, first, points, shift=size, seconds=clock.share(_RUN))
+    left += run.left
     points, focus = _focus(quiet, values, points, first, run)
     conditions = None if focus is None else _conditions(quiet, values, points[focus], clock.share(_CONDITIONS))
     reached = None

@@ -20,6 +20,7 @@ from toymesa.analyse.problem import Problem
 Array = NDArray[np.float64]
 _SAME = 1e-6
 _CLOSE = 1e-4  # what is this close to a branch point cannot be told from it
+_LINE = "on, at the same value"
 _FEW = 8  # points, with which a branch may look vertical by chance
 _ZERO = 1e-12  # in words
 _SLACK = 1e-9  # a state this far outside its bounds is on them
@@ -112,12 +113,14 @@ class Diagram:
         if len(points) < 2:
             return
         vertical = float(np.ptp(points[:, -1])) <= _SLACK and len(points) > _FEW
-        words = set() if vertical else {a.end for a in arcs} & set(_SPENT)
+        words = {a.end for a in arcs} & set(_SPENT) - ({"points"} if vertical else set())
         self.left += [f"a branch ends at {self.where(a.points[-1])}: {_SPENT[a.end]}" for a in arcs if a.end in words]
-        first = "loop" if arcs[0].end == "loop" else "start" if len(arcs) < 2 else self._end(arcs[1])
-        if vertical:  # every point of it is a fold, and none is special
+        if vertical:
+            self.branches.append(Branch(points, (_LINE, _LINE), []))
             self.notes.append(f"a line of fixed points at one value of the parameter, through {self.where(points[0])}")
-        found = [] if vertical else specials(self.problem, self.forms, points, tangents)
+            return  # every point of it is a fold, and none is special
+        first = "loop" if arcs[0].end == "loop" else "start" if len(arcs) < 2 else self._end(arcs[1])
+        found = specials(self.problem, self.forms, points, tangents)
         branch = Branch(points, (first, self._end(arcs[0])), [])
         shift = 1
         for after, special in found:

@@ -106,8 +106,8 @@ def training_says(report: Any) -> list[str]:
     first = {n: float(v) for n, v in shares(report.model, run.start, report.params).items()}
     out = [f"from {_state(_coordinates(report.model, run.start, first))}: {_ending(run, unit)}" + _even(run)]
     if run.growth is not None and run.growth > 1.005:
-        most = f"small changes of the start grow at most {run.growth:.4g}-fold (lengths in the states), by t = {run.growth_at:.4g}"
-        out.append(f"{most}, until it has settled")
+        most = f"small changes of the start grow at most {run.growth:.4g}-fold (lengths in the states)"
+        out.append(f"{most}, by t = {run.growth_at:.4g}, until it has settled")
     elif run.growth is not None:
         out.append("small changes of the start never grow on the way (lengths in the states)")
     if run.shifted is None:

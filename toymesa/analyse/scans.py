@@ -91,13 +91,9 @@ class Scan:
 
 
 def nearby(model: Model, name: str, value: float) -> tuple[float, float]:
-    """A range around a value inside the parameter's domain: a tenth to ten times it if it is positive by its domain."""
+    """A range around a value inside the parameter's domain: a tenth to ten times it, 2 to both sides of zero."""
     domain = model.params[model.param(name)].domain
-    if value > 0 and domain.low >= 0:
-        low, high = value / 10.0, value * 10.0
-    else:
-        reach = 2.0 * (1.0 + abs(value))
-        low, high = value - reach, value + reach
+    low, high = sorted((value / 10.0, value * 10.0)) if value else (-2.0, 2.0)
     low, high = max(low, domain.low), min(high, domain.high)
     inner = 1e-9 * (high - low)  # open ends do not belong to the domain
     return (low if low in domain else low + inner), (high if high in domain else high - inner)
@@ -134,11 +130,13 @@ def scan(
         diagram = follow(model, name, ends, params=others, box=box, start=begin, seconds=rest, cycles=False)
         tracked = _branch_of(diagram, name, here, points[focus])
         left = ["followed from the fixed points above alone, for want of time", *json.loads(diagram.attrs["left"])]
+    drift = [line for line in left if line.startswith("drift:")]  # what there is, and nothing left undone
+    left = [line for line in left if line not in drift]
     own = {} if tracked is None else _flips(diagram, name, *tracked)
     return Scan(
         param=name, low=ends[0], high=ends[1], here=here, diagram=diagram, tracked=tracked is not None,
         changes=_changes(diagram, name, here, own), side_by_side=_side_by_side(model, diagram),
-        left=tuple(left), notes=tuple(json.loads(diagram.attrs["notes"])),
+        left=tuple(left), notes=(*drift, *json.loads(diagram.attrs["notes"])),
     )  # fmt: skip
 
 

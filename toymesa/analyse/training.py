@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from toymesa.analyse.growth import growth
+from toymesa.analyse.rates import rates_of
 from toymesa.analyse.shared import effective_number, shares, simplex
 from toymesa.errors import ModelError, SolveError
 from toymesa.solver.inputs import cells
@@ -22,7 +23,7 @@ from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _STEPS = 20_000  # of one run
-_SAMPLES, _MARKS = 400, 60
+_SAMPLES, _MARKS = 80, 60  # times a decade at which a run is looked at, and its growth in all
 _LARGEST = 4  # states, with which the growth of perturbations is derived
 _NEAR = 1e-3  # how close (in 1 + |state|) a run ends to the fixed point that it ends in
 _SETTLED = 0.01  # of the largest distance from the end
@@ -46,7 +47,7 @@ class Training:
     shifted : the second run; shift : state -> by how much. leave : time at which the two are a tenth of their final distance
     apart (None where they end together); amplified : the most that the distance between them grew, as a factor.
     growth, growth_at : the most that any small perturbation of the start grows until the run settles (lengths in the
-    states, from the variational equations), and when; None for more than 4 states, whose derivatives may take long.
+    states, from the variational equations), and when; None for more than 4 states, whose derivatives may take long. left : what there was no time for.
     """
 
     start: Mapping[str, float]
@@ -68,6 +69,7 @@ class Training:
     amplified: float | None = None
     growth: float | None = None
     growth_at: float | None = None
+    left: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data; what is not known or not finite is null."""
@@ -168,8 +170,14 @@ def _distance(run: xr.Dataset, names: Sequence[str], end: Mapping[str, float]) -
     return np.linalg.norm(gaps, axis=0)
 
 
-def _times(span: float) -> Array:
-    return np.append(0.0, np.geomspace(span * 1e-4, span, _SAMPLES))
+def _times(model: Model, params: Mapping[str, float], start: Mapping[str, float], span: float) -> Array:
+    """From the fastest time scale at the start on, so that what happens early is seen too."""
+    matrix = rates_of(model).linearization(np.array(list(start.values())), np.array(list(params.values())))
+    fastest = float(np.linalg.norm(matrix, 2)) if np.isfinite(matrix).all() else 0.0
+    first = min(1e-4 * span, 0.01 / fastest if fastest > 0 else math.inf)
+    first = max(first, 1e-12 * span)
+    count = int(_SAMPLES * math.log10(span / first))
+    return np.append(0.0, np.geomspace(first, span, max(count, 2)))
 
 
 def _course(model: Model, params: Mapping[str, float], out: Training) -> None:
@@ -177,7 +185,7 @@ def _course(model: Model, params: Mapping[str, float], out: Training) -> None:
     if out.end is None or not out.time > 0:
         out.settle = 0.0
         return
-    times = _times(out.time)
+    times = _times(model, params, out.start, out.time)
     run = solve(model, times, params=params, start=out.start, on_fail="status")
     out.course = run
     gap = _distance(run, model.state_names, out.end)
@@ -219,7 +227,9 @@ def _grown(model: Model, params: Mapping[str, float], out: Training, deadline: f
     except (SolveError, ModelError):
         return  # nothing is said then
     logs = grown["log_growth"].values[:, 0]
-    if np.isfinite(logs).all():
+    if not np.isfinite(logs).all():
+        out.left.append("growth of small changes of the start: the time for it was spent")
+    else:
         i = int(np.argmax(logs))
         out.growth, out.growth_at = float(np.exp(logs[i])), float(times[i])
 
@@ -315,7 +325,7 @@ def _compare(model: Model, params: Mapping[str, float], first: Training, second:
     span = max(first.time, second.time)
     if not span > 0:
         return
-    times = _times(span)
+    times = _times(model, params, first.start, span)
     names = model.state_names
     runs = [solve(model, times, params=params, start=r.start, on_fail="status") for r in (first, second)]
     gap = np.linalg.norm([runs[0][n].values - runs[1][n].values for n in names], axis=0)

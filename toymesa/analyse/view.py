@@ -27,12 +27,17 @@ def shown_states(model: Model, start: Mapping[str, float], points: Sequence[Any]
 def extent(
     model: Model, name: str, start: Mapping[str, float], points: Sequence[Any], run: Training
 ) -> tuple[float, float]:
-    """An interval of a state that holds all of them with room around, inside its domain."""
+    """An interval of a state that holds all of them with room around, inside its domain.
+
+    Not beyond 0 where all of them lie on one side of it: many states are amounts.
+    """
     values = _places(name, start, points, run)
     low, high = float(values.min()), float(values.max())
-    room = _ROOM * (high - low) if high - low > 1e-6 * (1.0 + abs(high)) else 1.0 + abs(high)
+    apart = high - low > 1e-6 * (1.0 + abs(high))
+    room = _ROOM * (high - low) if apart else 1.0 + abs(high)
     domain = model.domains[model.state(name)]
-    low, high = max(low - room, domain.low), min(high + room, domain.high)
+    least, most = (0.0 if apart and low >= 0 else -np.inf), (0.0 if apart and high <= 0 else np.inf)
+    low, high = max(low - room, domain.low, least), min(high + room, domain.high, most)
     inner = 1e-6 * (high - low)  # open ends do not belong to the domain
     return (low if low in domain else low + inner), (high if high in domain else high - inner)
 

@@ -60,7 +60,8 @@ def follow_page(data: xr.Dataset) -> str:
     ranges = ", ".join(f"{n} from {low:g} to {high:g}" for n, (low, high) in followed.items())
     states = [str(s) for s in data["state"].values]
     two = len(names) == 2
-    which, lines = ("curve", "curves") if two else ("branch", "branches")
+    one = data.sizes["followed"] == 1
+    which, lines = ("curve", "curve" if one else "curves") if two else ("branch", "branch" if one else "branches")
     parts = [f"{data.attrs['model']}: {data.sizes['followed']} {lines} over {ranges}"]
     rows: list[dict[str, Any]] = []
     for i in range(data.sizes["followed"]):

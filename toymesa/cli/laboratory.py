@@ -68,6 +68,8 @@ def _census(model: Model, arguments: argparse.Namespace) -> Census:
 def _code(census: Census, command: str) -> int:
     if census.complete:
         return OK
+    count = len(census.undecided)
+    boxes_open = f"{count} box" + ("" if count == 1 else "es")
     why = "; ".join(census.notes) or "degenerate fixed points, or ones too close together"
-    print(f"toymesa {command}: {len(census.undecided)} boxes stayed undecided: {why}", file=sys.stderr)
+    print(f"toymesa {command}: {boxes_open} stayed undecided: {why}", file=sys.stderr)
     return PARTIAL

@@ -64,18 +64,18 @@ SHAPES: dict[str, str] = {
         "unstable-spiral, centre, drift, undecided; exit code 3 if something stayed undecided"
     ),
     "assess": (
-        'JSON: {"model", "params": {name: x}, "start": {name: x}, "verdict": {"joint": "shares|optimizers|states", "stable": '
-        'true, false or null, "meaning": "saddle|spiral|drift|", "point": index or null, "n_eff", "sentence"}, "points": [as '
-        'stability, and "shares": {name: x}, "n_eff", "exists": "proved|numerical"}], "undecided": [{name: [lo, hi]}], '
-        '"conditions": [text, ..] or null, "training": {"start", "ends_in": "rest|line|cycle|away|wandering|open", "status", '
-        '"end", "point", "time", "settle", "period", "low", "high", "n_eff": {"start", "end", "least", "least_at", "half_at"}, '
-        '"shares", "shift", "leave", "amplified", "growth", "growth_at", "shifted": the same or null}, "basins": {"over": {name: [lo, hi, count]}, '
-        '"outcomes": [{"outcome", "fraction", "interval"}], "unresolved"} or null, "scans": [{"param", "range": [lo, hi], '
-        '"here", '
-        '"tracked", "changes": [{"param", "at", "here", "kind": "fold|hopf|branch", "meaning", "copies", "state", "joint", '
-        '"below", "above", "omega", "criticality", "says"}], "side_by_side": [{"low", "high", "equal_potential"}], "left", '
-        '"notes"}], "not_looked_at": [text, ..], "complete", "seconds"}; exit code 3 if something was left undecided or not '
-        "followed; what is not known is null"
+        'JSON: {"model", "params": {name: x}, "start": {name: x}, "verdict": {"joint": "shares|optimizers|states", '
+        '"stable": true, false or null, "meaning": "saddle|spiral|drift|", "point": index or null, "n_eff", "sentence"}, '
+        '"points": [as stability, and "shares": {name: x}, "n_eff", "exists": "proved|numerical"}], "undecided": [{name: '
+        '[lo, hi]}], "conditions": [text, ..] or null, "training": {"start", "ends_in": '
+        '"rest|line|cycle|away|wandering|open", "status", "end", "point", "time", "settle", "period", "low", "high", '
+        '"n_eff": {"start", "end", "least", "least_at", "half_at"}, "shares", "shift", "leave", "amplified", "growth", '
+        '"growth_at", "shifted": the same or null}, "basins": {"over": {name: [lo, hi, count]}, "outcomes": [{"outcome", '
+        '"fraction", "interval"}], "unresolved"} or null, "scans": [{"param", "range": [lo, hi], "here", "tracked", '
+        '"changes": [{"param", "at", "here", "kind": "fold|hopf|branch", "meaning", "copies", "state", "joint", "below", '
+        '"above", "omega", "criticality", "says"}], "side_by_side": [{"low", "high", "equal_potential"}], "left", '
+        '"notes"}], "not_looked_at": [text, ..], "complete", "seconds"}; exit code 3 if something was left undecided or '
+        "not followed; what is not known is null"
     ),
     "stability": (
         'JSON: {"points": [{"model", "point": {name: x}, "eigenvalues": [[re, im], ..], "kind": "..", "dimension": 0, '
