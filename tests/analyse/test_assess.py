@@ -209,7 +209,7 @@ def test_starts_that_run_away():
 
 
 def test_folds_and_the_box_that_was_chosen():
-    report = tm.assess(flow(R + sp.sin(X)))
+    report = tm.assess(flow(R + sp.sin(X)), vary={"r": (-2.0, 2.0)})
     own = sorted(c.at for c in report.scans[0].changes if c.joint)
     assert own == pytest.approx([-1.0, 1.0], abs=1e-9)
     assert {c.below for c in report.scans[0].changes} == {"gone", "stable"}

@@ -47,7 +47,8 @@ class Training:
     shifted : the second run; shift : state -> by how much. leave : time at which the two are a tenth of their final distance
     apart (None where they end together); amplified : the most that the distance between them grew, as a factor.
     growth, growth_at : the most that any small perturbation of the start grows until the run settles (lengths in the
-    states, from the variational equations), and when; None for more than 4 states, whose derivatives may take long. left : what there was no time for.
+    states, from the variational equations), and when; None for more than 4 states, whose derivatives may take long.
+    left : what there was no time for.
     """
 
     start: Mapping[str, float]

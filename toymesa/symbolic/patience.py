@@ -31,4 +31,7 @@ def within(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.setprofile(before)
+        if before is None or callable(before):
+            sys.setprofile(before)
+        else:
+            before.enable()  # a profiler in C, such as cProfile
