@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,6 +159,14 @@ def test_brusselator_ends_in_its_cycle(brusselator):
     assert report.training.period == pytest.approx(period, rel=2e-3)
     assert report.conditions.holds({"A": 1.5, "B": 3.0})
     assert not report.conditions.holds({"A": 1.4, "B": 3.0})
+
+
+def test_a_pole_of_the_rates_is_no_fixed_point():
+    """Rosenzweig and MacArthur: prey = -1/(a h), predator = 0 makes every numerator vanish, and a denominator too."""
+    census = tm.fixed_points(tm.load_model(Path(__file__).parent.parent / "data" / "predator_prey.toml"))
+    assert census.complete
+    assert len(census.points) == 3
+    assert any("a denominator of the rates vanishes" in note for note in census.notes)
 
 
 def test_ten_lines_of_python():

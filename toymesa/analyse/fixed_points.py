@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import flint
@@ -93,7 +94,8 @@ class _Count:
         self.continua: list[Continuum] = []
         self.open: list[tuple[Array, Array]] = []
         self.notes = list(region.notes)
-        self.left_out = 0
+        self.left_out, self.outside_rates = 0, 0
+        self.poles: list[sp.Expr] = []  # denominators of the rates
 
     def run(self) -> Census:
         """Take the equations apart, search each part, put the answer together."""
@@ -101,6 +103,7 @@ class _Count:
         if inside is None or parts is None:
             self._isolated(self.equations, None, None)
         else:
+            self.poles = [d for e in inside.elements if not (d := inside.expr(e.denom)).is_number]
             for system in parts:
                 exprs = [inside.expr(p) for p in system]
                 if len(system) < len(self.states):
@@ -112,6 +115,8 @@ class _Count:
         points = sorted((self._point(z) for z in self.zeros), key=lambda p: tuple(p.state.values()))
         boxes = merged(self.open, self.region.lo, self.region.hi)
         named = [self._named(lo, hi) for lo, hi in boxes]
+        if self.outside_rates:
+            self.notes.append(f"left out: {self.outside_rates} where a denominator of the rates vanishes")
         if self.left_out:
             self.notes.append(f"left out: {self.left_out} where {', '.join(self.requires)} is not positive")
         self.notes += self.budget.notes()
@@ -137,11 +142,26 @@ class _Count:
         found = candidates(self.states, exprs, inside, polys, self.region, self.budget)
         part = Certifier(self.states, exprs)
         for lo, hi, near in found.zeros:
-            self._zero(part, lo, hi, near)
+            if not self._at_pole(exprs, lo, hi, near):
+                self._zero(part, lo, hi, near)
         for lo, hi in found.undecided:
             if not self.region.excludes(lo, hi):
                 self.open.append((np.maximum(lo, self.region.lo), np.minimum(hi, self.region.hi)))
         self._numerical(found)
+
+    def _at_pole(self, exprs: Sequence[sp.Expr], lo: Array, hi: Array, near: Array) -> bool:
+        """Whether the one zero in the box is a rational point where a denominator of the rates vanishes: exact."""
+        if not self.poles:
+            return False
+        at = {
+            s: sp.Rational(Fraction(float(v)).limit_denominator(10**6)) for s, v in zip(self.states, near, strict=True)
+        }
+        if not all(low <= v <= high for v, low, high in zip(at.values(), lo, hi, strict=True)):
+            return False
+        if any(e.xreplace(at) != 0 for e in exprs) or not any(d.xreplace(at) == 0 for d in self.poles):
+            return False
+        self.outside_rates += 1
+        return True
 
     def _zero(self, part: Certifier, lo: Array, hi: Array, near: Array) -> None:
         """A box that holds one zero of the part: proved as a regular zero of the whole, or undecided."""
