@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from toymesa.analyse.basins import basins
-from toymesa.analyse.training import Training
+from toymesa.analyse.trained import Training
 from toymesa.analyse.view import extent, shown_states
 from toymesa.symbolic.model import Model
 

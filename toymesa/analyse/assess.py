@@ -18,7 +18,8 @@ from toymesa.analyse.region import Region
 from toymesa.analyse.scans import Scan, nearby, scan
 from toymesa.analyse.shared import effective_number, shares
 from toymesa.analyse.stability import stability
-from toymesa.analyse.training import Training, training
+from toymesa.analyse.trained import Training
+from toymesa.analyse.training import training
 from toymesa.arguments import scalar
 from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.solver.inputs import cells

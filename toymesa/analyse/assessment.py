@@ -13,7 +13,7 @@ from toymesa.analyse import page
 from toymesa.analyse.census import Census
 from toymesa.analyse.scans import Scan
 from toymesa.analyse.stability import Stability
-from toymesa.analyse.training import Training
+from toymesa.analyse.trained import Training
 from toymesa.analyse.verdict import Verdict, verdict
 from toymesa.symbolic.linear import Conditions
 from toymesa.symbolic.model import Model

@@ -11,7 +11,7 @@ import xarray as xr
 
 from toymesa.analyse.scans import GONE, Change, Scan
 from toymesa.analyse.shared import shares, simplex
-from toymesa.analyse.training import Training
+from toymesa.analyse.trained import Training
 from toymesa.symbolic.model import Model
 
 _WIDTH = 110

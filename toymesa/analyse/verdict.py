@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toymesa.analyse.shared import simplex
-from toymesa.analyse.training import Training
+from toymesa.analyse.trained import Training
 from toymesa.symbolic.model import Model
 
 SHARED = 1.1  # an effective number of shares clearly above 1: more than one takes part
