@@ -70,14 +70,24 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
+def derivation_names() -> tuple[str, ...]:
+    """The names of all derivation files, in their order; none is read."""
+    return tuple(path.stem for path in sorted(derivations_directory().glob("*.py"), key=_natural))
+
+
+def claims_in(derivation: str) -> tuple[Claim, ...]:
+    """The claims in which a derivation ends."""
+    return tuple(_load(derivations_directory() / f"{derivation}.py").CLAIMS)
+
+
 def derivations(model: str | None = None) -> Iterator[tuple[str, tuple[Claim, ...]]]:
     """Name and claims of every derivation file, in the order of the names; of one model, no other file is read.
 
     A derivation is about the model that its file is named after.
     """
-    for path in sorted(derivations_directory().glob("*.py"), key=_natural):
-        if model in (None, subject(path.stem)):
-            yield path.stem, tuple(_load(path).CLAIMS)
+    for name in derivation_names():
+        if model in (None, subject(name)):
+            yield name, claims_in(name)
 
 
 def _natural(path: Path) -> tuple[Any, ...]:
