@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import toymesa as tm
-from toymesa.analyse.certify import Certifier
-from toymesa.analyse.search import Search
+from toymesa.analyse.certified.certify import Certifier
+from toymesa.analyse.certified.search import Search
 from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.symbolic.balls import over_balls, precision
 from toymesa.symbolic.ideals import real_bounds

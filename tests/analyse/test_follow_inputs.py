@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import toymesa as tm
-from toymesa.analyse.shapes import follow_json
+from toymesa.analyse.continuation.shapes import follow_json
 from toymesa.cli import main
 from toymesa.errors import ArgumentError, DomainError, ModelError, SolveError
 

@@ -77,7 +77,7 @@ def test_derivatives_by_differences_agree_with_symbolic_ones(monkeypatch):
     flow = {x: a * x - y + x * y + x**2 * y, y: x + a * y - x**2 - y**3}
     m = model("mixed", flow, a=-0.1)
     exact = tm.follow(m, "a", [-0.3, 0.3], start={"x": 0, "y": 0}, cycles=False)
-    from toymesa.analyse import normal_forms
+    from toymesa.analyse.continuation import normal_forms
     from toymesa.errors import ModelError
 
     def refuse(*_):

@@ -6,7 +6,7 @@ import sympy as sp
 from follow_models import a, brusselator, lorenz, model, specials, x, y, z
 
 import toymesa as tm
-from toymesa.analyse.coexistence import coexistence
+from toymesa.analyse.continuation.coexistence import coexistence
 from toymesa.theorems import mechanisms as exact
 
 LAM, MU = 0.4, 0.5

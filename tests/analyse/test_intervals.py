@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toymesa as tm
-from toymesa.analyse.tape import Tape
+from toymesa.analyse.certified.tape import Tape
 from toymesa.errors import ModelError
 from toymesa.symbolic.balls import Undecidable, over_balls
 from toymesa.symbolic.functions import LogShare, LogSumExp, with_log_shares

@@ -5,11 +5,11 @@ from __future__ import annotations
 from toymesa.analyse.assess import assess
 from toymesa.analyse.assessment import Assessment
 from toymesa.analyse.basins import basins
-from toymesa.analyse.census import Census, Continuum, FixedPoint
-from toymesa.analyse.coexistence import coexistence
+from toymesa.analyse.certified.census import Census, Continuum, FixedPoint
+from toymesa.analyse.certified.fixed_points import fixed_points
+from toymesa.analyse.continuation.coexistence import coexistence
+from toymesa.analyse.continuation.follow import follow
 from toymesa.analyse.escape import escape_times
-from toymesa.analyse.fixed_points import fixed_points
-from toymesa.analyse.follow import follow
 from toymesa.analyse.growth import growth
 from toymesa.analyse.lyapunov import lyapunov
 from toymesa.analyse.noise import outcome_probabilities

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from toymesa.analyse.around import basins_around
 from toymesa.analyse.assessment import Assessment, Point
-from toymesa.analyse.census import Census
-from toymesa.analyse.fixed_points import fixed_points, parameter_values
-from toymesa.analyse.region import Region
+from toymesa.analyse.certified.census import Census
+from toymesa.analyse.certified.fixed_points import fixed_points, parameter_values
+from toymesa.analyse.certified.region import Region
 from toymesa.analyse.scans import Scan, nearby, scan
 from toymesa.analyse.shared import effective_number, shares
 from toymesa.analyse.stability import stability

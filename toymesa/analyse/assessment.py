@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from toymesa.analyse import page
-from toymesa.analyse.census import Census
+from toymesa.analyse.certified.census import Census
 from toymesa.analyse.scans import Scan
 from toymesa.analyse.stability import Stability
 from toymesa.analyse.trained import Training

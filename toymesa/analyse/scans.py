@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.analyse.coexistence import coexistence
-from toymesa.analyse.follow import follow
+from toymesa.analyse.continuation.coexistence import coexistence
+from toymesa.analyse.continuation.follow import follow
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]

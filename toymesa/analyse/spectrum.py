@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eig
 
-from toymesa.analyse.certify import BITS, Certifier, Zero
+from toymesa.analyse.certified.certify import BITS, Certifier, Zero
 from toymesa.symbolic.balls import precision
 from toymesa.symbolic.linear import linearization
 from toymesa.symbolic.model import Model

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse import continua
-from toymesa.analyse.census import FixedPoint
-from toymesa.analyse.certify import Certifier
-from toymesa.analyse.fixed_points import parameter_values
+from toymesa.analyse.certified import continua
+from toymesa.analyse.certified.census import FixedPoint
+from toymesa.analyse.certified.certify import Certifier
+from toymesa.analyse.certified.fixed_points import parameter_values
+from toymesa.analyse.certified.search import Search
 from toymesa.analyse.rates import Rates, rates_of
-from toymesa.analyse.search import Search
 from toymesa.analyse.spectrum import kind, proved_spectrum, signs
 from toymesa.arguments import numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean

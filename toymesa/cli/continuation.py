@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def run_follow(arguments: argparse.Namespace) -> int:
     """Branches and cycles in one parameter, curves in two."""
-    from toymesa.analyse.follow import follow
-    from toymesa.analyse.shapes import follow_json
+    from toymesa.analyse.continuation.follow import follow
+    from toymesa.analyse.continuation.shapes import follow_json
 
     model = find_model(arguments.model, arguments.mechanisms)
     ranges = [

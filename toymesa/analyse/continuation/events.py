@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import correct, tangent
-from toymesa.analyse.augmented import BranchPoint, FoldSystem, HopfSystem, Tested, branch_point, newton
-from toymesa.analyse.normal_forms import Forms, Hopf, hopf
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import correct, tangent
+from toymesa.analyse.continuation.augmented import BranchPoint, FoldSystem, HopfSystem, Tested, branch_point, newton
+from toymesa.analyse.continuation.normal_forms import Forms, Hopf, hopf
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 _INTERVAL = 3e-7  # length to which an interval is halved before its special point is solved for

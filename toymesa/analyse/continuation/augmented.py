@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import System
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import System
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 _CONVERGED = 1e-13

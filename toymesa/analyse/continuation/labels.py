@@ -11,12 +11,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.analyse.asked import Asked
-from toymesa.analyse.curves import Curves
-from toymesa.analyse.cycle import PHASES, Family
-from toymesa.analyse.diagram import Diagram
-from toymesa.analyse.outcome import family_says
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.asked import Asked
+from toymesa.analyse.continuation.curves import Curves
+from toymesa.analyse.continuation.cycle import PHASES, Family
+from toymesa.analyse.continuation.diagram import Diagram
+from toymesa.analyse.continuation.outcome import family_says
+from toymesa.analyse.continuation.problem import Problem
 from toymesa.analyse.spectrum import kind
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.cache import installed

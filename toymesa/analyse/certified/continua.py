@@ -10,8 +10,8 @@ import sympy as sp
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from toymesa.analyse.certify import Certifier, Zero
-from toymesa.analyse.search import Search
+from toymesa.analyse.certified.certify import Certifier, Zero
+from toymesa.analyse.certified.search import Search
 
 Array = NDArray[np.float64]
 _SAMPLES, _SEED = 48, 20240229

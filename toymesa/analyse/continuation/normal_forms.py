@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.problem import Problem
 from toymesa.errors import ModelError
 from toymesa.kernels.points import directional_function
 from toymesa.symbolic.linear import fixed_point_equations

@@ -10,12 +10,12 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import Arc, Steps, lies_on, null_directions, trace
-from toymesa.analyse.augmented import BranchPoint, branch_point
-from toymesa.analyse.branching import emanating, paired
-from toymesa.analyse.events import Special, specials
-from toymesa.analyse.normal_forms import Forms
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import Arc, Steps, lies_on, null_directions, trace
+from toymesa.analyse.continuation.augmented import BranchPoint, branch_point
+from toymesa.analyse.continuation.branching import emanating, paired
+from toymesa.analyse.continuation.events import Special, specials
+from toymesa.analyse.continuation.normal_forms import Forms
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 _SAME = 1e-6

@@ -15,8 +15,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse.contraction import krawczyk, quotient
-from toymesa.analyse.tape import Tape
+from toymesa.analyse.certified.contraction import krawczyk, quotient
+from toymesa.analyse.certified.tape import Tape
 
 Array = NDArray[np.float64]
 _BATCH, _SMALLEST, _INFLATE = 1024, 2.0**-40, 2.0**-5

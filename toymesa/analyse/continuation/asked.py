@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import Steps
-from toymesa.analyse.region import Region
+from toymesa.analyse.certified.region import Region
+from toymesa.analyse.continuation.arcs import Steps
 from toymesa.arguments import numbers, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.solver.inputs import cells

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from toymesa.analyse.cycle import Family
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.cycle import Family
+from toymesa.analyse.continuation.problem import Problem
 
 
 def family_says(name: str, problem: Problem, family: Family) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse.region import Region
-from toymesa.analyse.search import Search
-from toymesa.analyse.tape import Tape
+from toymesa.analyse.certified.region import Region
+from toymesa.analyse.certified.search import Search
+from toymesa.analyse.certified.tape import Tape
 from toymesa.symbolic.ideals import Unbounded, real_bounds
 from toymesa.symbolic.patience import OutOfTime, within
 from toymesa.symbolic.systems import Elimination, Fractions, eliminate

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
-from toymesa.analyse.arcs import null_directions, solved
-from toymesa.analyse.augmented import BranchPoint
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import null_directions, solved
+from toymesa.analyse.continuation.augmented import BranchPoint
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 _RADIUS = 4e-3

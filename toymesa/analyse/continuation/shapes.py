@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from toymesa.analyse.asked import finite
+from toymesa.analyse.continuation.asked import finite
 
 
 def follow_json(data: xr.Dataset, *, cycles: bool = False) -> dict[str, Any]:

@@ -16,15 +16,15 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse import continua
-from toymesa.analyse.census import Census, Continuum, FixedPoint
-from toymesa.analyse.certify import BITS, Certifier, Zero
-from toymesa.analyse.isolated import Budget, Candidates, candidates
+from toymesa.analyse.certified import continua
+from toymesa.analyse.certified.census import Census, Continuum, FixedPoint
+from toymesa.analyse.certified.certify import BITS, Certifier, Zero
+from toymesa.analyse.certified.isolated import Budget, Candidates, candidates
+from toymesa.analyse.certified.region import Region
+from toymesa.analyse.certified.search import Search
+from toymesa.analyse.certified.undecided import merged
 from toymesa.analyse.rates import rates_of
-from toymesa.analyse.region import Region
-from toymesa.analyse.search import Search
 from toymesa.analyse.spectrum import kind, proved_spectrum, signs
-from toymesa.analyse.undecided import merged
 from toymesa.arguments import scalar, whole
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.solver.inputs import cells

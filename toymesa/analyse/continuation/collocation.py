@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
-from toymesa.analyse.arcs import solved
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import solved
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 DEGREE = 4

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import Arc, Steps, correct, lies_on, null_directions, trace
-from toymesa.analyse.augmented import FoldSystem, HopfSystem, Tested, newton
-from toymesa.analyse.normal_forms import Forms, hopf, zero_pair
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import Arc, Steps, correct, lies_on, null_directions, trace
+from toymesa.analyse.continuation.augmented import FoldSystem, HopfSystem, Tested, newton
+from toymesa.analyse.continuation.normal_forms import Forms, hopf, zero_pair
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 _INTERVAL = 1e-5

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.augmented import HopfSystem, newton
-from toymesa.analyse.collocation import Orbits
+from toymesa.analyse.continuation.augmented import HopfSystem, newton
+from toymesa.analyse.continuation.collocation import Orbits
 
 Array = NDArray[np.float64]
 PHASES = 65  # points at which an orbit is kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import correct, tangent
-from toymesa.analyse.collocation import Orbits
-from toymesa.analyse.cycle import Cycle, Family, deviation, read, vanishing
-from toymesa.analyse.events import fold_point
+from toymesa.analyse.continuation.arcs import correct, tangent
+from toymesa.analyse.continuation.collocation import Orbits
+from toymesa.analyse.continuation.cycle import Cycle, Family, deviation, read, vanishing
+from toymesa.analyse.continuation.events import fold_point
 
 Array = NDArray[np.float64]
 MOST_INTERVALS = 150  # of a mesh

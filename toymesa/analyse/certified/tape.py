@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse import intervals as iv
+from toymesa.analyse.certified import intervals as iv
 from toymesa.errors import ModelError
 from toymesa.symbolic.balls import Undecidable, float_bounds, over_balls, precision
 from toymesa.symbolic.functions import LogShare, LogSumExp, with_log_shares

@@ -12,8 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from toymesa.analyse.arcs import correct
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import correct
+from toymesa.analyse.continuation.problem import Problem
 from toymesa.errors import ArgumentError, ModelError, did_you_mean
 from toymesa.kernels.arrays import array_function
 from toymesa.symbolic.model import Model

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 _SAME = 1e-7  # distance, in scaled states, below which two fixed points are one

@@ -7,11 +7,11 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import Steps, advance, correct, tangent
-from toymesa.analyse.collocation import Orbits
-from toymesa.analyse.cycle import Cycle, Family, deviation, read, vanishing
-from toymesa.analyse.cycle_events import MOST_INTERVALS, at_end, cycle_specials, ending
-from toymesa.analyse.problem import Problem
+from toymesa.analyse.continuation.arcs import Steps, advance, correct, tangent
+from toymesa.analyse.continuation.collocation import Orbits
+from toymesa.analyse.continuation.cycle import Cycle, Family, deviation, read, vanishing
+from toymesa.analyse.continuation.cycle_events import MOST_INTERVALS, at_end, cycle_specials, ending
+from toymesa.analyse.continuation.problem import Problem
 
 Array = NDArray[np.float64]
 _INTERVALS, _FEWER = 30, 20  # of the first mesh: up to three states, more states

@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse.tape import Tape
+from toymesa.analyse.certified.tape import Tape
 from toymesa.arguments import numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.symbolic.model import Chart, Domain, Model

@@ -11,17 +11,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.analyse.arcs import Steps
-from toymesa.analyse.asked import Asked, asked
-from toymesa.analyse.curves import Curves
-from toymesa.analyse.cycle import Family
-from toymesa.analyse.cycles import family
-from toymesa.analyse.diagram import Diagram
-from toymesa.analyse.events import Special
-from toymesa.analyse.labels import curves_dataset, diagram_dataset
-from toymesa.analyse.normal_forms import Forms
-from toymesa.analyse.problem import Problem
-from toymesa.analyse.starts import starting_points
+from toymesa.analyse.continuation.arcs import Steps
+from toymesa.analyse.continuation.asked import Asked, asked
+from toymesa.analyse.continuation.curves import Curves
+from toymesa.analyse.continuation.cycle import Family
+from toymesa.analyse.continuation.cycles import family
+from toymesa.analyse.continuation.diagram import Diagram
+from toymesa.analyse.continuation.events import Special
+from toymesa.analyse.continuation.labels import curves_dataset, diagram_dataset
+from toymesa.analyse.continuation.normal_forms import Forms
+from toymesa.analyse.continuation.problem import Problem
+from toymesa.analyse.continuation.starts import starting_points
 from toymesa.errors import ArgumentError
 from toymesa.symbolic.model import Model
 

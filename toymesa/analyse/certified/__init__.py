@@ -1,0 +1,1 @@
+"""Every fixed point with a proof: exact elimination, interval search, certificates."""
