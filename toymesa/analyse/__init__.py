@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from toymesa.analyse.assess import assess
-from toymesa.analyse.assessment import Assessment
 from toymesa.analyse.basins import basins
 from toymesa.analyse.certified.census import Census, Continuum, FixedPoint
 from toymesa.analyse.certified.fixed_points import fixed_points
@@ -15,6 +13,8 @@ from toymesa.analyse.lyapunov import lyapunov
 from toymesa.analyse.noise import outcome_probabilities
 from toymesa.analyse.passage import kramers_time, mean_passage_time
 from toymesa.analyse.rates import sampled_rates
+from toymesa.analyse.report.assess import assess
+from toymesa.analyse.report.assessment import Assessment
 from toymesa.analyse.spectrum import KINDS
 from toymesa.analyse.stability import Stability, stability
 

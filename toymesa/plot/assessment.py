@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from toymesa.analyse import sampled_rates
-from toymesa.analyse.shared import effective_number
-from toymesa.analyse.view import extent, shown_states
+from toymesa.analyse.report.shared import effective_number
+from toymesa.analyse.report.view import extent, shown_states
 from toymesa.errors import DomainError
 from toymesa.plot.basin import basin_map
 from toymesa.plot.bifurcation import bifurcation_diagram

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.analyse.trained import Training
+from toymesa.analyse.report.trained import Training
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]

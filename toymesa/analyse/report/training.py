@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from toymesa.analyse.growth import growth
 from toymesa.analyse.rates import rates_of
-from toymesa.analyse.restless import STEPS, restless
-from toymesa.analyse.shared import effective_number, shares, simplex
-from toymesa.analyse.trained import Training
+from toymesa.analyse.report.restless import STEPS, restless
+from toymesa.analyse.report.shared import effective_number, shares, simplex
+from toymesa.analyse.report.trained import Training
 from toymesa.errors import ModelError, SolveError
 from toymesa.solver.inputs import cells
 from toymesa.solver.solve import solve

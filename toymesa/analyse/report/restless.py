@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toymesa.analyse.trained import Training
+from toymesa.analyse.report.trained import Training
 from toymesa.solver.solve import solve
 from toymesa.status import Status
 from toymesa.symbolic.model import Model

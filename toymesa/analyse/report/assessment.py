@@ -9,12 +9,12 @@ from typing import Any
 
 import xarray as xr
 
-from toymesa.analyse import page
 from toymesa.analyse.certified.census import Census
-from toymesa.analyse.scans import Scan
+from toymesa.analyse.report import page
+from toymesa.analyse.report.scans import Scan
+from toymesa.analyse.report.trained import Training
+from toymesa.analyse.report.verdict import Verdict, verdict
 from toymesa.analyse.stability import Stability
-from toymesa.analyse.trained import Training
-from toymesa.analyse.verdict import Verdict, verdict
 from toymesa.symbolic.linear import Conditions
 from toymesa.symbolic.model import Model
 

@@ -10,16 +10,16 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from toymesa.analyse.around import basins_around
-from toymesa.analyse.assessment import Assessment, Point
 from toymesa.analyse.certified.census import Census
 from toymesa.analyse.certified.fixed_points import fixed_points, parameter_values
 from toymesa.analyse.certified.region import Region
-from toymesa.analyse.scans import Scan, nearby, scan
-from toymesa.analyse.shared import effective_number, shares
+from toymesa.analyse.report.around import basins_around
+from toymesa.analyse.report.assessment import Assessment, Point
+from toymesa.analyse.report.scans import Scan, nearby, scan
+from toymesa.analyse.report.shared import effective_number, shares
+from toymesa.analyse.report.trained import Training
+from toymesa.analyse.report.training import training
 from toymesa.analyse.stability import stability
-from toymesa.analyse.trained import Training
-from toymesa.analyse.training import training
 from toymesa.arguments import scalar
 from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.solver.inputs import cells

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toymesa.analyse.shared import simplex
-from toymesa.analyse.trained import Training
+from toymesa.analyse.report.shared import simplex
+from toymesa.analyse.report.trained import Training
 from toymesa.symbolic.model import Model
 
 SHARED = 1.1  # an effective number of shares clearly above 1: more than one takes part

@@ -8,8 +8,8 @@ from typing import Any
 import xarray as xr
 
 from toymesa.analyse.basins import basins
-from toymesa.analyse.trained import Training
-from toymesa.analyse.view import extent, shown_states
+from toymesa.analyse.report.trained import Training
+from toymesa.analyse.report.view import extent, shown_states
 from toymesa.symbolic.model import Model
 
 _GRID = {1: 101, 2: 15}  # starts a coordinate

@@ -9,9 +9,9 @@ from typing import Any
 
 import xarray as xr
 
-from toymesa.analyse.scans import GONE, Change, Scan
-from toymesa.analyse.shared import shares, simplex
-from toymesa.analyse.trained import Training
+from toymesa.analyse.report.scans import GONE, Change, Scan
+from toymesa.analyse.report.shared import shares, simplex
+from toymesa.analyse.report.trained import Training
 from toymesa.symbolic.model import Model
 
 _WIDTH = 110
