@@ -231,7 +231,7 @@ def test_printed_expressions_come_back(expr):
 
 
 # where source becomes code: formulas that our printers wrote from whitelisted trees, kernels likewise, our derivations
-AUDITED = {"kernels/arrays.py", "kernels/cache.py", "check.py"}
+AUDITED = {"kernels/arrays.py", "kernels/points.py", "kernels/cache.py", "check.py"}
 
 
 def test_no_text_is_evaluated_anywhere_else():

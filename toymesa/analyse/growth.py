@@ -165,7 +165,7 @@ def _criterion(carrier: Carrier, threshold: Any, moved: Array | None) -> _Criter
 def _slopes(carrier: Carrier, names: list[str]) -> Callable[[Mark], Array]:
     """Gradients of states and observables at a place, (name, state that is not algebraic)."""
     model = carrier.model
-    exprs = {s.name: sp.sympify(s) for s in model.states} | dict(model.observables)
+    exprs: dict[str, sp.Expr] = {s.name: s for s in model.states} | dict(model.observables)
     flat = [sp.diff(exprs[n], s) for n in names for s in model.states]
     function = array_function([*model.states, *model.params, TIME], flat)
 

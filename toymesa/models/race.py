@@ -229,9 +229,7 @@ def _checked(depths: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | N
 def _depth(name: str, value: Any) -> sp.Rational:
     if isinstance(value, bool) or not isinstance(value, int | float | sp.Rational):
         raise ArgumentError(f"the depth of {name!r} must be a real number; got {value!r}")
-    depth = (
-        value if isinstance(value, sp.Rational) else sp.sympify(str(value) if value == value else "nan", rational=True)
-    )
+    depth = value if isinstance(value, sp.Rational) else sp.Rational(str(value)) if abs(value) < sp.oo else sp.nan
     if not depth.is_finite or depth < 1:
         raise DomainError(f"the depth of {name!r} must lie in [1, inf); got {value}")
     return depth

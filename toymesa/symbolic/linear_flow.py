@@ -46,7 +46,7 @@ def linear_parts(model: Model) -> tuple[sp.Matrix, sp.Matrix] | None:
         if any(e.has(*states) for e in row):
             return None
         rows.append(row)
-    at_zero = [sp.sympify(e).subs(dict.fromkeys(states, 0)) for e in model.flow.values()]
+    at_zero = [e.subs(dict.fromkeys(states, 0)) for e in model.flow.values()]
     return sp.Matrix(rows), sp.Matrix(at_zero)
 
 

@@ -255,7 +255,7 @@ def _conditions(model: Model, values: Mapping[str, float], point: Point, seconds
     if model.inner_run is not None or point.stability.dimension:
         return None
     began = time.monotonic()
-    at = {s: sp.nsimplify(v, rational=True) for s, v in values.items()}
+    at = {s: sp.Rational(repr(float(v))) for s, v in values.items()}  # the decimal that it prints as
     try:
         with within(seconds / 2.0):
             for formula in _formulas(model, point):
@@ -277,7 +277,7 @@ def _conditions(model: Model, values: Mapping[str, float], point: Point, seconds
 def _formulas(model: Model, point: Point) -> list[dict[sp.Symbol, sp.Expr]]:
     """The point as formulas in the parameters: the same numbers for all of them, or solutions of a rational flow."""
     equations = list(fixed_point_equations(model).values())
-    plain = {s: sp.nsimplify(round(point.state[s.name], 12), rational=True) for s in model.states}
+    plain = {s: sp.Rational(repr(round(float(point.state[s.name]), 12))) for s in model.states}
     if all(sp.simplify(e.subs(plain)) == 0 for e in equations):
         return [plain]
     if len(model.states) > 3 or not all(e.is_rational_function(*model.states) for e in equations):
