@@ -34,6 +34,7 @@ theorem 1) for the end-to-end flow; Gissin, Shalev-Shwartz and Daniely 2020 (arX
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -229,10 +230,10 @@ def _checked(depths: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | N
 def _depth(name: str, value: Any) -> sp.Rational:
     if isinstance(value, bool) or not isinstance(value, int | float | sp.Rational):
         raise ArgumentError(f"the depth of {name!r} must be a real number; got {value!r}")
-    depth = value if isinstance(value, sp.Rational) else sp.Rational(str(value)) if abs(value) < sp.oo else sp.nan
-    if not depth.is_finite or depth < 1:
+    exact = isinstance(value, sp.Rational)
+    if not (exact or math.isfinite(value)) or value < 1:
         raise DomainError(f"the depth of {name!r} must lie in [1, inf); got {value}")
-    return depth
+    return value if exact else sp.Rational(str(value))  # 2.2 means the decimal
 
 
 def _chart(name: str, w: sp.Symbol, depth: sp.Rational) -> Chart:
