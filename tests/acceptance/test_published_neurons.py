@@ -61,7 +61,9 @@ def test_the_folds_of_firing_of_the_squid_axon():
     data = tm.follow(squid_axon(), "I", [6.0, 9.9], start=REST, box=AXON, seconds=100)
     first, second, last = (at for at, _ in cycle_specials(data, "cycle-fold"))
     assert (printed(first, "7.85"), printed(second, "7.92"), printed(last, "6.2645")) == (True, True, True)
-    assert data["family_says"].item().startswith("I: unstable cycles from 9.77964 to 6.26452 (a fold of cycles); stable")
+    assert (
+        data["family_says"].item().startswith("I: unstable cycles from 9.77964 to 6.26452 (a fold of cycles); stable")
+    )
 
 
 # ---------------------------------------------------------------- Morris and Lecar

@@ -33,7 +33,7 @@ def bazykin(delta=0.0):
 
 
 def test_bazykin_without_competition_of_predators():
-    """Kuznetsov 2004, section 8.4; AUTO's output by Sieber (Imperial College 2005): Hopf 1.020625E-02 and 9.797938E-01, branch 0.99.
+    """Bazykin 1985, Kuznetsov 2004, chapter 8; AUTO's output by Sieber (Imperial College 2005): Hopf 1.020625E-02 and 9.797938E-01, branch 0.99.
 
     Exact: alpha^2 - (1 - epsilon) alpha + epsilon = 0 and alpha = 1 - epsilon. The last digit of 1.020625E-02 is wrong.
     """
@@ -52,7 +52,7 @@ def test_bazykin_without_competition_of_predators():
 
 
 def test_the_codimension_two_points_of_bazykin():
-    """Kuznetsov 2004, fig. 8.14: two Bogdanov-Takens points, one cusp and one Bautin point in (alpha, delta).
+    """Bazykin 1985, Kuznetsov 2004, chapter 8: two Bogdanov-Takens points, one cusp and one Bautin point in (alpha, delta).
 
     Proved: the cusp and the Bogdanov-Takens points solve polynomial equations, and each box holds exactly one solution.
     """
@@ -91,8 +91,12 @@ def test_three_competitors(alpha, beta):
     (inner,) = (p for p in census.points if 0 not in p.state.values())
     assert list(inner.state.values()) == pytest.approx([1 / (1 + alpha + beta)] * 3, rel=1e-15)
     pair = (alpha + beta - 2 + 1j * 3**0.5 * abs(alpha - beta)) / (2 * (1 + alpha + beta))
-    np.testing.assert_allclose(sorted(inner.eigenvalues, key=lambda v: v.imag), [pair.conjugate(), -1, pair], atol=1e-14)
-    assert inner.kind == {-1: "stable-spiral", 0: "centre", 1: "unstable-spiral"}[int(np.sign(round(alpha + beta - 2, 9)))]
+    np.testing.assert_allclose(
+        sorted(inner.eigenvalues, key=lambda v: v.imag), [pair.conjugate(), -1, pair], atol=1e-14
+    )
+    assert (
+        inner.kind == {-1: "stable-spiral", 0: "centre", 1: "unstable-spiral"}[int(np.sign(round(alpha + beta - 2, 9)))]
+    )
 
 
 def test_the_cusp_of_the_spruce_budworm():
@@ -121,7 +125,7 @@ def test_where_the_logistic_map_gets_its_cycle_of_three():
 
 
 def test_the_second_doubling_of_the_ricker_map():
-    """May and Oster 1976, table 3: x exp(r (1 - x)) leaves its fixed point at r = 2.0000 and its 2-cycle at r = 2.5265."""
+    """May 1974 (Science 186), x exp(r (1 - x)): its fixed point is stable to r = 2.000, its 2-cycle from there to r = 2.526."""
     rule = x * sp.exp(r * (1 - x))
     one, two = map_("ricker", {x: rule}, r=2.0), map_("ricker_twice", {x: iterate(rule, 2)}, r=2.0)
 
@@ -135,7 +139,7 @@ def test_the_second_doubling_of_the_ricker_map():
         assert (census.complete, len(census.points)) == (True, 1)
         return census.points[0].eigenvalues[0].real + 1
 
-    assert printed(brentq(on_the_cycle, 2.4, 2.6, xtol=1e-7), "2.5265")
+    assert printed(brentq(on_the_cycle, 2.4, 2.6, xtol=1e-7), "2.526")
 
 
 def test_the_fixed_points_of_the_henon_map():
