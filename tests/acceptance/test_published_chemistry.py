@@ -49,6 +49,7 @@ def test_the_folds_and_hopf_points_of_the_catalytic_oscillator(oscillator_diagra
         np.testing.assert_allclose(data["special_state"].values[here[0]], state, rtol=0, atol=5e-6)
 
 
+@pytest.mark.slow
 def test_a_published_hopf_point_and_what_is_proved_of_it(oscillator_diagram):
     """BifurcationKit.jl's own test of this system (Veltz 2020) has Hopf points at q2 = 1.04099606 and 1.05158367.
 
@@ -95,7 +96,7 @@ def _hopf_condition(matrix):
 
 
 def _lyapunov(state, at):
-    """Kuznetsov 2004, eq. 5.39, times omega, in 40 digits: <q, q> = <p, q> = 1, and no third derivatives."""
+    """Kuznetsov 2004, section 5.4, times omega, in 40 digits: <q, q> = <p, q> = 1, and no third derivatives."""
     names = list(OSCILLATOR)
     rates = sp.Matrix([e.subs(k, R(2, 5)) for e in OSCILLATOR.values()])
     matrix = rates.jacobian(names)
@@ -122,6 +123,7 @@ def _lyapunov(state, at):
         return float(mp.re(sum(mp.conj(a) * b for a, b in zip(p, total, strict=True))) / 2)
 
 
+@pytest.mark.slow
 def test_the_codimension_two_points_of_the_catalytic_oscillator():
     """Veltz 2020 (BifurcationKit.jl, tutorial and tests of this system, after Govaerts): (q2, k) with six digits.
 

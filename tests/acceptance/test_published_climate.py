@@ -15,7 +15,7 @@ X, Y, Z, U, F, G, T = reals("X Y Z U F G T")
 
 @pytest.mark.parametrize("method", ["tsit5", "dop853", "rodas5p"])
 def test_the_shortest_cycle_of_the_lorenz_attractor(method):
-    """Viswanath 2003, table 1: the cycle AB has period 1.5586522107162 and passes (-13.763610682134, -19.578751942452, 27).
+    """Viswanath 2003: the cycle AB has period 1.5586522107162 and passes (-13.763610682134, -19.578751942452, 27).
 
     The section z = r - 1 is crossed downward; 14 correct digits are claimed there.
     """
@@ -40,6 +40,7 @@ def test_the_cycle_of_lorenz_closes_where_it_says():
 # ---------------------------------------------------------------- Lorenz 1984
 
 
+@pytest.mark.slow
 def test_the_zero_hopf_and_cusp_points_of_the_lorenz_84_model():
     """Shilnikov, Nicolis and Nicolis 1995 (a = 1/4, b = 4): zero-Hopf at (F, G) = (1.684052, 1.682969).
 
@@ -92,6 +93,7 @@ def test_the_extended_lorenz_84_model_in_one_parameter():
         assert low < value < high
 
 
+@pytest.mark.slow
 def test_all_codimension_two_points_of_the_extended_lorenz_84_model():
     """The same source has T = 0.02058724 and -0.02135893 for the Bogdanov-Takens points, +-0.02627... for the Hopf-Hopf ones.
 
@@ -136,7 +138,7 @@ def _proved_double_zero(state, at, level):
 
 
 def test_the_recharge_oscillator():
-    """Jin 1997, section 4: neutral at coupling mu = 2/3 with omega = sqrt(3/32); in units of 2 months a period of 3.4 years."""
+    """Jin 1997: neutral at coupling mu = 2/3 with omega = sqrt(3/32); in units of 2 months a period of 3.4 years."""
     temperature, depth, mu = reals("temperature depth mu")
     b = R(5, 2) * mu
     rates = {

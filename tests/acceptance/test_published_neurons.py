@@ -83,7 +83,7 @@ def morris_lecar(calcium, turn, slope, rate):
 
 
 def test_the_barnacle_muscle_of_class_two():
-    """Rinzel and Ermentrout 1989, fig. 7.5: Hopf at I = 93.86 and 212, both subcritical; firing from 88.3 to 217 (uA/cm^2)."""
+    """Rinzel and Ermentrout 1989: Hopf at I = 93.86 and 212, both subcritical; firing from 88.3 to 217 (uA/cm^2)."""
     m = morris_lecar(R(44, 10), 2, 30, R(1, 25))
     data = tm.follow(m, "I", [50.0, 250.0], box={"V": (-80, 60), "n": (-0.2, 1.2)})
     low, high = specials(data, "hopf")

@@ -47,7 +47,7 @@ def test_the_variance_of_a_first_passage_time():
 
 @pytest.mark.parametrize("place", [-0.7, 0.0, 0.25])
 def test_the_exit_of_brownian_motion(place):
-    """Einstein 1905, Gardiner 2009, eq. 5.5.23 with D = 1/2: the mean time out of (-1, 1) is 1 - x^2."""
+    """Einstein 1905, Gardiner 2009, section 5.5, with D = 1/2: the mean time out of (-1, 1) is 1 - x^2."""
     assert float(
         tm.mean_passage_time(noisy("free", sp.Integer(0) * x, sp.Rational(1, 2)), place, low=-1.0, high=1.0)
     ) == (pytest.approx(1 - place**2, rel=1e-11))

@@ -104,7 +104,7 @@ def test_the_cusp_of_the_spruce_budworm():
     m = flow("budworm", {x: r * x * (1 - x / k) - x**2 / (1 + x**2)}, {x: 1}, r=0.5, k=10.0)
     data = tm.follow(m, "r", [0.1, 0.8], second="k", range2=[3.0, 20.0], box={"x": (0.05, 20)})
     np.testing.assert_allclose(points(data, "cusp"), [(3 * 3**0.5 / 8, 3 * 3**0.5)], rtol=1e-9)
-    # the folds in their parametric form, Strogatz eqs. 3.7.4 and 3.7.5
+    # the folds in their parametric form, same section
     turn = data["x"].values
     np.testing.assert_allclose(data["r"], 2 * turn**3 / (1 + turn**2) ** 2, rtol=1e-8)
     np.testing.assert_allclose(data["k"], 2 * turn**3 / (turn**2 - 1), rtol=1e-8)
@@ -143,7 +143,7 @@ def test_the_second_doubling_of_the_ricker_map():
 
 
 def test_the_fixed_points_of_the_henon_map():
-    """Henon 1976, eqs. 10 and 11 (a = 1.4, b = 0.3): x = 0.63135448, y = 0.18940634, multipliers 0.15594632 and -1.92373886."""
+    """Henon 1976 (a = 1.4, b = 0.3): x = 0.63135448, y = 0.18940634, multipliers 0.15594632 and -1.92373886."""
     census = tm.fixed_points(map_("henon", {x: 1 - R(14, 10) * x**2 + y, y: R(3, 10) * x}))
     assert (census.complete, len(census.points)) == (True, 2)
     point = census.points[1]

@@ -130,7 +130,7 @@ def test_air_pollution():
 
 
 def test_the_arenstorf_orbit():
-    """Arenstorf 1963 (Hairer, Norsett and Wanner 1993, eq. II.0.1): period 17.0652165601579625588917206249."""
+    """Arenstorf 1963 (Hairer, Norsett and Wanner 1993, section II.0): period 17.0652165601579625588917206249."""
     a, b, c, d = sp.symbols("a b c d", real=True)
     mu = D("0.012277471")
     one, two = ((a + mu) ** 2 + c**2) ** D(3, 2), ((a - 1 + mu) ** 2 + c**2) ** D(3, 2)
