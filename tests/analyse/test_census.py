@@ -15,6 +15,7 @@ from toymesa.analyse.certified.search import Search
 from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.symbolic.balls import over_balls, precision
 from toymesa.symbolic.ideals import real_bounds
+from toymesa.symbolic.systems import fractions
 from toymesa.theorems.mechanisms.stability import critical_diversity
 
 x, y, z = sp.symbols("x y z", real=True)
@@ -403,3 +404,33 @@ def test_models_that_cannot_be_searched():
     )
     with pytest.raises(ModelError, match="nested inner run"):
         tm.fixed_points(nested)
+
+
+@pytest.mark.parametrize(("rate", "count"), [("2.51", 4), ("0.333", 2), ("1.0001", 2)])
+def test_decimal_rates_in_exponentials_are_no_polynomials_of_high_degree(rate, count):
+    # exp(2.51 x) is the 251st power of exp(x/100): factored as such, it took all the patience that there is
+    a = R(rate)
+    rule = x * sp.exp(a * (1 - x))
+    twice = tm.Model(name="twice", flow={x: rule.subs(x, rule)}, discrete=True)
+    inside = fractions([x], [twice.flow[x] - x])
+    assert max(map(max, inside.elements[0].numer.itermonoms())) <= 2
+    census = tm.fixed_points(twice, box={x: (-0.5, 4)})
+    assert (census.complete, len(census.points)) == (True, count)
+
+
+@pytest.mark.parametrize("rates", [(-y, x, z**2), (-y, x, z**3), (-y - x**3, x, z**2)])
+def test_a_zero_eigenvalue_beside_a_pair_of_a_hopf_point_is_undecided(rates):
+    for box in (None, {x: (-1, 2), y: (-2, 1), z: (-1, 1.5)}):
+        census = tm.fixed_points(model(*rates), box=box)
+        assert census.points == ()
+        assert not census.complete
+        assert any(all(low <= 0 <= high for low, high in b.values()) for b in census.undecided)
+
+
+def test_powers_of_an_exponential_are_seen():
+    # e^(5.02 x) - e^(2.51 x) y and y - e^(2.51 x) are dependent: a line of fixed points
+    grow = sp.exp(R(251, 100) * x)
+    census = tm.fixed_points(model(grow**2 - grow * y, y - grow), box={x: (-1, 1), y: (0, 3)})
+    assert [c.dimension for c in census.continua] == [1] * len(census.continua)
+    assert census.continua
+    assert census.points == ()

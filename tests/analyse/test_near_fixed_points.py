@@ -72,6 +72,7 @@ def expected(values, *, discrete):
 @example([R(1, 10**8)], (R(-1), R(1)), False)
 @example([R(-6, 5)], None, True)
 @example([R(1, 2)], (R(3, 5), R(4, 5)), True)
+@example([R(1, 10**8), R(1, 10**8), R(1)], None, False)
 def test_planted_spectra(real, pair, discrete):
     real = [R(v) for v in real][: 3 if pair is None else 1]
     values = [(v, R(0)) for v in real] + ([] if pair is None else [(R(pair[0]), R(pair[1])), (R(pair[0]), -R(pair[1]))])
@@ -98,7 +99,9 @@ def test_planted_spectra(real, pair, discrete):
     close = sorted(found.eigenvalues, key=lambda v: (round(v.imag, 4), v.real))
     np.testing.assert_allclose(close, exact, atol=2e-5)
     if singular == 0:
-        assert found.certified == all(v[0] ** 2 + v[1] ** 2 != 1 if discrete else v[0] != 0 for v in values)
+        hyperbolic = all(v[0] ** 2 + v[1] ** 2 != 1 if discrete else v[0] != 0 for v in values)
+        # eigenvalues that coincide cannot always be isolated: then nothing is proved, and nothing is said to be
+        assert found.certified == hyperbolic or (len(set(values)) < len(values) and not found.certified)
 
 
 @settings(max_examples=30, deadline=None)

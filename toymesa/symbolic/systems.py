@@ -17,6 +17,10 @@ from sympy.polys.polyerrors import CoercionFailed
 
 from toymesa.symbolic.functions import with_log_shares
 
+_MOST_POWER = (
+    16  # of one exponential: beyond it another stands in, for factors of polynomials of high degree take minutes
+)
+
 
 class Fractions:
     """The field of rational functions in which some expressions live.
@@ -29,7 +33,9 @@ class Fractions:
         self.symbols = tuple(symbols)
         self._stands: dict[sp.Expr, sp.Dummy] = {}
         bare = {s: self._stand(s) for s in self.symbols}
-        plain = [self._plain(with_log_shares(e)).xreplace(bare) for e in exprs]
+        exprs = [with_log_shares(e) for e in exprs]
+        self._steps = _steps(exprs)
+        plain = [self._plain(e).xreplace(bare) for e in exprs]
         self.pieces = {d: e for e, d in self._stands.items()}
         self.field = sp.QQ.frac_field(*self.pieces)
         self.elements: list[FracElement] = [self.field.from_sympy(e) for e in plain]
@@ -56,14 +62,27 @@ class Fractions:
     def _exponential(self, term: sp.Expr) -> sp.Expr:
         """exp(n a) as the n-th power of exp(a): exponentials of sums are products of independent ones."""
         factor, power = term.as_coeff_Mul()
-        if factor.is_Integer:
-            return self._stand(sp.exp(power)) ** factor
-        return self._stand(sp.exp(power / factor.q)) ** factor.p if factor.is_Rational else self._stand(sp.exp(term))
+        step = self._steps.get(power)
+        if step is None or not factor.is_Rational or abs(factor / step) > _MOST_POWER:
+            return self._stand(sp.exp(term))
+        return self._stand(sp.exp(step * power)) ** (factor / step)
 
     def _stand(self, piece: sp.Expr) -> sp.Expr:
         if piece not in self._stands:
             self._stands[piece] = sp.Dummy(f"g{len(self._stands)}")
         return self._stands[piece]
+
+
+def _steps(exprs: Sequence[sp.Expr]) -> dict[sp.Expr, sp.Rational]:
+    """The largest a of each term t such that all exponentials exp(b t) in the expressions are powers of exp(a t)."""
+    steps: dict[sp.Expr, sp.Rational] = {}
+    for exponential in sp.Tuple(*exprs).atoms(sp.exp):
+        for term in sp.Add.make_args(sp.expand(exponential.args[0])):
+            factor, power = term.as_coeff_Mul()
+            if factor.is_Rational and factor != 0:
+                before = steps.get(power, sp.Integer(0))
+                steps[power] = sp.Rational(sp.gcd(before, factor))
+    return steps
 
 
 def fractions(symbols: Sequence[sp.Symbol], exprs: Sequence[sp.Expr], *, largest: int = 4000) -> Fractions | None:
