@@ -42,9 +42,9 @@ _WHERE: dict[str, str] = {
     "load_model": "symbolic.files",
     "load_claim": "symbolic.claim_files",
     "Claim": "symbolic.claims",
-    "Verdict": "symbolic.claims",
-    "Outcome": "symbolic.claims",
-    "verify": "symbolic.claims",
+    "Verdict": "symbolic.verdicts",
+    "Outcome": "symbolic.verdicts",
+    "verify": "symbolic.verdicts",
     "solve": "solver",
     "simulate": "solver",
     "cross_check": "solver",
@@ -136,9 +136,6 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.symbolic.bilevel import bilevel as bilevel
     from toymesa.symbolic.claim_files import load_claim as load_claim
     from toymesa.symbolic.claims import Claim as Claim
-    from toymesa.symbolic.claims import Outcome as Outcome
-    from toymesa.symbolic.claims import Verdict as Verdict
-    from toymesa.symbolic.claims import verify as verify
     from toymesa.symbolic.files import load_model as load_model
     from toymesa.symbolic.flows import Simplex as Simplex
     from toymesa.symbolic.flows import descent as descent
@@ -162,6 +159,9 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.symbolic.optimizers import Preconditioned as Preconditioned
     from toymesa.symbolic.optimizers import with_optimizer as with_optimizer
     from toymesa.symbolic.parse import parse as parse
+    from toymesa.symbolic.verdicts import Outcome as Outcome
+    from toymesa.symbolic.verdicts import Verdict as Verdict
+    from toymesa.symbolic.verdicts import verify as verify
 
 __all__ = ["__version__", *sorted(_WHERE), *_ROOMS]  # built from the table above
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from toymesa import models
 from toymesa.errors import ToymesaError
-from toymesa.symbolic.claims import Claim, verify
+from toymesa.symbolic.claims import Claim
+from toymesa.symbolic.verdicts import verify
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
     """A verdict on one claim."""
     from toymesa import models
     from toymesa.symbolic.claim_files import load_claim
-    from toymesa.symbolic.claims import verify
+    from toymesa.symbolic.verdicts import verify
 
     claim = load_claim(arguments.claim, find_model=models.find)
     verdict = verify(claim, points=arguments.points, precision=arguments.precision)

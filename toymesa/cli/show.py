@@ -92,7 +92,7 @@ def solve_page(model: Model, data: Mapping[str, Any]) -> str:
 
 def model_data(model: Model, claims: Iterable[Any]) -> dict[str, Any]:
     """Everything there is to say about one model; every claim is verified now."""
-    from toymesa.symbolic.claims import verify
+    from toymesa.symbolic.verdicts import verify
 
     return {
         "name": model.name,
