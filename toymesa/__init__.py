@@ -177,4 +177,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_WHERE, *_ROOMS])
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -233,3 +233,22 @@ def test_files_name_what_is_missing(tmp_path, text, message):
     (tmp_path / "claim.toml").write_text(text)
     with pytest.raises(ModelError, match=message):
         load_claim(tmp_path / "claim.toml")
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "words"),
+    [
+        ({"kind": "identity", "lhs": sp.true, "rhs": x}, ArgumentError, "lhs must be an expression; got true"),
+        ({"kind": "inequality", "expr": x > 0}, ArgumentError, "expr must be an expression"),
+        ({"kind": "numerical", "measure": lambda: 3.0}, ArgumentError, "measure must return the deviation"),
+    ],
+)
+def test_what_is_no_claim(more, error, words):
+    with pytest.raises(error, match=words):
+        tm.verify(claim(**more))
+
+
+def test_a_limit_to_infinity_says_how_to_state_it():
+    verdict = tm.verify(claim("limit", expr=u**2, variable=u, target=sp.oo, value=sp.oo))
+    assert verdict.outcome == "UNDECIDED"
+    assert "reciprocal" in verdict.reason

@@ -90,6 +90,9 @@ class Claim:
         shapes = [getattr(side, "shape", ()) for side in (self.lhs, self.rhs)]
         if self.kind == "identity" and shapes[0] != shapes[1]:
             raise ModelError(f"claim {self.name!r}: lhs and rhs must have one shape; got {shapes[0]} and {shapes[1]}")
+        for side in ("lhs", "rhs", "expr", "value"):
+            if isinstance(getattr(self, side), Boolean | bool) and not isinstance(getattr(self, side), sp.Symbol):
+                raise ArgumentError(f"claim {self.name!r}: {side} must be an expression; got {getattr(self, side)!r}")
         if self.kind == "limit":
             expression(self.target)
         if self.direction not in ("+", "-", "+-"):

@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from toymesa.errors import DomainError
+from toymesa.errors import ArgumentError, DomainError
 from toymesa.symbolic.balls import Undecidable, decided, evaluate, sample
 from toymesa.symbolic.checks import expression
 from toymesa.symbolic.claims import Claim
@@ -76,6 +76,8 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
     begun = time.monotonic()
     if claim.measure is not None:
         return _measured(claim.measure, begun)
+    if claim.kind == "limit" and expression(claim.value).is_infinite:
+        return Verdict(outcome=Outcome.UNDECIDED, reason="limits to infinity are not decided: state the reciprocal's")
     where, conditions = _substitutions(claim)
     try:
         parts = [(label, e.subs(where)) for label, e in _residuals(claim)]
@@ -108,7 +110,12 @@ def verify(claim: Claim, *, points: int = 20, precision: int = 256, seed: int = 
 
 
 def _measured(measure: Callable[[], tuple[float, float]], begun: float) -> Verdict:
-    deviation, allowed = map(float, measure())
+    try:
+        deviation, allowed = map(float, measure())
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"measure must return the deviation measured and the one allowed, two numbers: {error}"
+        ) from error
     return Verdict(
         outcome=Outcome.NUMERICAL if deviation <= allowed else Outcome.REFUTED,
         reason=f"measured a deviation of {deviation:.3g}; {allowed:.3g} is allowed",
