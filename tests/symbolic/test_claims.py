@@ -238,7 +238,7 @@ def test_files_name_what_is_missing(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("more", "error", "words"),
     [
-        ({"kind": "identity", "lhs": sp.true, "rhs": x}, ArgumentError, "lhs must be an expression; got true"),
+        ({"kind": "identity", "lhs": sp.true, "rhs": x}, ArgumentError, "lhs must be an expression; got [Tt]rue"),
         ({"kind": "inequality", "expr": x > 0}, ArgumentError, "expr must be an expression"),
         ({"kind": "numerical", "measure": lambda: 3.0}, ArgumentError, "measure must return the deviation"),
     ],
