@@ -150,7 +150,8 @@ def by_differences(odds, rates, *, residual, diversity, gate_rate):
 
     stop.terminal = True
     start = np.concatenate([np.zeros(k), (odds - odds[-1])[:-1]])
-    scale = np.minimum(np.abs(np.append(start[k:] + ahead, 1.0)).min(), 1.0)
+    # a diversity below 1e4 amplifies by e^100 at the most: what is smaller than 1e-60 never shows
+    scale = np.clip(np.abs(np.append(start[k:] + ahead, 1.0)).min(), 1e-60, 1.0)
     done = solve_ivp(field, (0.0, 1e9), start, method="LSODA", rtol=1e-11, atol=1e-13 * scale, events=stop)
     assert done.t_events[0].size
     return split(done.y[:, -1])[0]
