@@ -2,7 +2,6 @@
 
 import itertools
 import sys
-from functools import cache
 
 import numpy as np
 import pytest
@@ -29,14 +28,20 @@ def linear(n, *, discrete):
 CASES = ((1, False), (2, False), (3, False), (1, True), (2, True), (3, True))  # states, map or flow
 
 
-@cache
-def conditions(n, discrete):
-    return tm.stability_conditions(linear(n, discrete=discrete), dict.fromkeys(STATES[:n], 0), time_limit=600)
+@pytest.fixture(scope="module")
+def conditions():
+    """Of every case, worked out before Hypothesis watches."""
+    return {
+        (n, discrete): tm.stability_conditions(
+            linear(n, discrete=discrete), dict.fromkeys(STATES[:n], 0), time_limit=600
+        )
+        for n, discrete in CASES
+    }
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(CASES), st.lists(st.fractions(-2, 2, max_denominator=20), min_size=9, max_size=9))
-def test_conditions_are_the_signs_of_the_eigenvalues(case, entries):
+def test_conditions_are_the_signs_of_the_eigenvalues(conditions, case, entries):
     n, discrete = case
     numbers = [float(e) for e in entries[: n * n]]
     if discrete:
@@ -45,7 +50,7 @@ def test_conditions_are_the_signs_of_the_eigenvalues(case, entries):
     margin = np.abs(values).max() - 1 if discrete else values.real.max()
     if abs(margin) < 1e-9:
         return
-    assert conditions(*case).holds({f"m{i}": v for i, v in enumerate(numbers)}) == (margin < 0)
+    assert conditions[case].holds({f"m{i}": v for i, v in enumerate(numbers)}) == (margin < 0)
 
 
 def test_four_states():

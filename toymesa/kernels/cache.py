@@ -107,7 +107,9 @@ def load_source(source: str) -> ModuleType:
 
 
 def forget(name: str) -> None:
-    """Delete what numba compiled for a generated module."""
-    for pattern in (f"__pycache__/{name}.*.nb[ic]", f"__pycache__/{name}.*.pyc"):
-        for path in cache_directory().glob(pattern):
-            path.unlink(missing_ok=True)
+    """Delete what numba compiled for a generated module, also where ``NUMBA_CACHE_DIR`` has moved it."""
+    elsewhere = os.environ.get("NUMBA_CACHE_DIR")
+    for place in (cache_directory() / "__pycache__", *([Path(elsewhere)] if elsewhere else [])):
+        for pattern in (f"{name}.*.nb[ic]", f"{name}.*.pyc"):
+            for path in place.rglob(pattern):
+                path.unlink(missing_ok=True)

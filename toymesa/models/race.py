@@ -245,14 +245,15 @@ def _observables(c: Chains, strengths: Sequence[sp.Expr]) -> dict[str, sp.Expr]:
     total = sum(strengths)
     shares = {f"share_{n}": p / total for n, p in zip(c.names, strengths, strict=True)}
     spread = sum(sp.Piecewise((0, sp.Eq(q, 0)), (q * sp.log(q), True)) for q in shares.values())
-    defined = sp.And(*[sp.Ge(q, 0) for q in shares.values()])  # a strength may be negative: then there are no shares
+    some = sp.Ne(total, 0)  # nothing has no shares, and strengths that are negative have no effective number
+    defined = sp.And(some, *[sp.Ge(q, 0) for q in shares.values()])
     return {
         **{f"P_{n}": p for n, p in zip(c.names, strengths, strict=True)},
-        **(shares if len(strengths) > 1 else {}),
+        **({n: sp.Piecewise((q, some)) for n, q in shares.items()} if len(strengths) > 1 else {}),
         "error": 1 - total,
         "strength": total,
         **({"n_eff": sp.Piecewise((sp.exp(-spread), defined))} if len(strengths) > 1 else {}),
-        "expected_bits": sum(b * q for b, q in zip(c.bits, shares.values(), strict=True)),
+        "expected_bits": sp.Piecewise((sum(b * q for b, q in zip(c.bits, shares.values(), strict=True)), some)),
     }
 
 
