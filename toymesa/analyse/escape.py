@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -25,12 +23,10 @@ from toymesa.kernels.stochastic import STOCHASTIC
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.options import Progress, shown
-from toymesa.solver.simulate import chosen_method, every_path
+from toymesa.solver.simulate import chosen_method, every_path, in_blocks
 from toymesa.status import Status
 from toymesa.symbolic.model import TIME, Model
 from toymesa.symbolic.parse import parse, parse_relation
-
-_BLOCK = 256
 
 
 @named_arguments
@@ -151,7 +147,7 @@ def _escape(
     when, reached = np.full(rows, np.nan), np.full((rows, compiled.n), np.nan)
     which, status = np.full(rows, -1, dtype=np.int64), np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
 
-    def work(block: NDArray[np.int64]) -> int:
+    def work(block: NDArray[np.int64]) -> None:
         out = np.empty(block.size), np.empty((block.size, compiled.n))
         codes = np.empty(block.size, np.int64), np.empty(block.size, np.int64)
         run_exits(
@@ -159,15 +155,8 @@ def _escape(
             every.params[block], key_of(seed), names[block], *out, *codes,
         )  # fmt: skip
         (when[block], reached[block]), (which[block], status[block]) = out, codes
-        return block.size
 
-    good = np.flatnonzero(~every.bad)
-    blocks, done = [good[i : i + _BLOCK] for i in range(0, good.size, _BLOCK)], 0
-    with ThreadPoolExecutor(whole("threads", threads or os.cpu_count() or 1, 1)) as pool:
-        for finished in pool.map(work, blocks):
-            done += finished
-            if show is not None:
-                show(done, good.size)
+    in_blocks(np.flatnonzero(~every.bad), work, threads, show)
     return when, reached, which, status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -136,24 +137,30 @@ def _run(
     compiled = compile_model(model)
     field, noise = compiled.field, compiled.noise
     noises = 0 if model.noise is None else int(model.noise.cols)
-    good = np.flatnonzero(~every.bad)
     states = np.full((every.bad.size, times.size, compiled.n), np.nan)
     status = np.full(every.bad.size, int(Status.BAD_PARAM), dtype=np.int64)
 
-    def work(rows: NDArray[np.int64]) -> int:
+    def work(rows: NDArray[np.int64]) -> None:
         out, code = np.empty((rows.size, times.size, compiled.n)), np.empty(rows.size, np.int64)
         run_paths(
             field, noise, STOCHASTIC[method], times, step, noises, every.starts[rows], every.params[rows], key,
             names[rows], out, code,
         )  # fmt: skip
         states[rows], status[rows] = out, code
-        return rows.size
 
-    blocks = [good[i : i + _BLOCK] for i in range(0, good.size, _BLOCK)]
+    in_blocks(np.flatnonzero(~every.bad), work, threads, show)
+    return states, status
+
+
+def in_blocks(
+    rows: NDArray[np.int64], work: Callable[[NDArray[np.int64]], None], threads: int | None,
+    show: Callable[[int, int], None] | None,
+) -> None:  # fmt: skip
+    """Have the rows of paths worked on, a block at a time, over threads."""
+    blocks = [rows[i : i + _BLOCK] for i in range(0, rows.size, _BLOCK)]
     done = 0
     with ThreadPoolExecutor(whole("threads", threads or os.cpu_count() or 1, 1)) as pool:
-        for finished in pool.map(work, blocks):
-            done += finished
+        for block, _ in zip(blocks, pool.map(work, blocks), strict=True):
+            done += block.size
             if show is not None:
-                show(done, good.size)
-    return states, status
+                show(done, rows.size)
