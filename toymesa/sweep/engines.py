@@ -255,7 +255,7 @@ def _alone(engine: Engine, job: Job, number: int) -> Report:
     """A block that was being worked on when a worker died: again alone, then in halves."""
     try:
         return engine.block(number).result()
-    except Exception as error:
+    except Exception as error:  # each engine reports a lost worker in its own class; what is none goes on
         if not engine.lost(error):
             raise
         engine.renew()
@@ -272,7 +272,7 @@ def _halves(engine: Engine, job: Job, number: int, low: int, high: int) -> Part:
     for a, b in ((low, middle), (middle, high)):
         try:
             found.append(engine.part(number, a, b).result())
-        except Exception as error:
+        except Exception as error:  # each engine reports a lost worker in its own class; what is none goes on
             if not engine.lost(error):
                 raise
             engine.renew()

@@ -185,7 +185,7 @@ def _damage(blocks: Blocks, block: int, arrays: dict[str, Any], sums: Any, ident
     stored = None
     try:
         stored = np.uint64(sums[blocks.position(block)])
-    except Exception as error:
+    except Exception as error:  # whatever the codecs raise on a damaged chunk
         return f"digest: {_line(error)}"
     if (found["status"] == Status.NOT_RUN).any():
         if (found["status"] == Status.NOT_RUN).all() and stored != 0:
@@ -194,7 +194,7 @@ def _damage(blocks: Blocks, block: int, arrays: dict[str, Any], sums: Any, ident
     for name, array in arrays.items():
         try:
             found[name] = array[region]
-        except Exception as error:
+        except Exception as error:  # whatever the codecs raise on a damaged chunk
             return f"{name}: {_line(error)}"
     if digest(identity, blocks.position(block), found) != stored:
         return "results do not fit their digest"
