@@ -61,7 +61,7 @@ def installed(package: str) -> str:
 
 
 @cache
-def _environment() -> str:
+def environment() -> str:
     """Everything that makes compiled code unusable elsewhere."""
     import llvmlite.binding as llvm
 
@@ -77,7 +77,7 @@ def load_source(source: str) -> ModuleType:
     The file is written once, by rename, so that concurrent processes see it whole or not at all; the module is in
     ``sys.modules`` before it runs, so that numba can find it again when it loads what it compiled.
     """
-    digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(f"{environment()}\n{source}".encode()).hexdigest()[:24]
     name = f"_toymesa_gen_{digest}"
     if name in sys.modules:
         return sys.modules[name]

@@ -1,0 +1,190 @@
+"""The queue: lanes are filled with trajectories, advanced, emptied and refilled, until none is left.
+
+Compiled once for all models: a model's programs are called by address. What a trajectory does depends on nothing but
+itself, so neither the lane in which it runs nor its neighbours leave a trace in it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+from toymesa.kernels.integrate import (
+    BLOW_UP,
+    NONFINITE,
+    NOT_STEADY,
+    OK,
+    OVERFLOW,
+    REPORT,
+    SINGULAR,
+    STEP_LIMIT,
+    TOO_SMALL,
+)
+from toymesa.kernels.lanes.build import PROGRAM
+from toymesa.kernels.lanes.layout import (
+    ACCEPTED,
+    ACTIVE,
+    ARRIVED,
+    CODE,
+    COLLAPSED,
+    ELAPSED,
+    END,
+    ERROR,
+    HELD,
+    NEXT,
+    NOTHING,
+    OUT_OF_STEPS,
+    REJECTED,
+    SINGULAR_MATRIX,
+    STEADY,
+    STEP,
+    STIFF,
+    TOO_LARGE,
+    TURNED_STIFF,
+)
+
+_OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
+# statuses of a trajectory that is not finished: it goes on with the implicit lanes, or with a method that chooses pivots
+HANDED_OVER, PIVOTS = 100, 101
+
+
+@nb.njit(
+    nb.void(
+        PROGRAM,  # prepare
+        PROGRAM,  # advance
+        PROGRAM,  # read off
+        nb.int64,  # first row of the state
+        nb.int64,  # first row of the parameters
+        nb.int64,  # first row of what is read off
+        nb.int64,  # column of the report that counts these steps
+        nb.float64[:, ::1],  # workspace (row, lane)
+        nb.float64[::1],  # constants common to all lanes
+        nb.float64[::1],  # elapsed times at which the state is wanted, rising; the last one ends the run
+        nb.boolean,  # outputs: all of those times are wanted, not only the last
+        nb.boolean,  # steady
+        nb.float64,  # first step, 0 for automatic
+        nb.float64[:, ::1],  # starts (row, state)
+        nb.float64[:, ::1],  # parameters (row, parameter)
+        nb.int64[::1],  # rows to run
+        nb.float64[:, :, ::1],  # out: states (row, time, state)
+        nb.float64[:, ::1],  # in and out: reports (row, entry)
+        nb.float64[::1],  # in and out: step (row), to go on with
+        nb.int64[::1],  # in and out: status (row); HANDED_OVER goes on from its report
+    ),
+    **_OPTIONS,
+)
+def drive(
+    prepare, advance, read_off, first_state, first_param, first_read, column, W, shared, times, outputs, steady, h_first,
+    starts, params, queue, out, report, steps, status,
+):  # fmt: skip
+    """Run every trajectory of the queue; those that were handed over go on from where they are."""
+    lanes, n, m = W.shape[1], starts.shape[1], params.shape[1]
+    end = times[times.size - 1]
+    work, common = np.int64(W.ctypes.data), np.int64(shared.ctypes.data)
+    rate = first_state + n
+    W[:, :] = 0.0
+    # first rates and steps, all lanes full
+    rates = np.empty((queue.size, n))
+    for begin in range(0, queue.size, lanes):
+        count = min(lanes, queue.size - begin)
+        for lane in range(lanes):
+            r = queue[begin + min(lane, count - 1)]
+            fresh = status[r] != HANDED_OVER
+            for i in range(n):
+                W[first_state + i, lane] = starts[r, i] if fresh else report[r, REPORT + i]
+            for i in range(m):
+                W[first_param + i, lane] = params[r, i]
+            W[END, lane] = end
+        prepare(work, common)
+        for lane in range(count):
+            r = queue[begin + lane]
+            for i in range(n):
+                rates[begin + lane, i] = W[rate + i, lane]
+            if status[r] == HANDED_OVER:
+                continue
+            report[r, :] = 0.0
+            for i in range(n):
+                report[r, REPORT + i] = starts[r, i]
+            steps[r] = min(h_first, end) if h_first > 0.0 else W[STEP, lane]
+            status[r] = OK if W[CODE, lane] == NOTHING else NONFINITE
+    owner, reached = np.empty(lanes, np.int64), np.zeros(lanes, np.int64)
+    largest = np.zeros(lanes)
+    head, alive = 0, 0
+    for lane in range(lanes):
+        W[ACTIVE, lane] = 0.0
+        owner[lane] = -1
+    mask = (np.int64(1) << lanes) - 1
+    while True:
+        for lane in range(lanes):
+            if not (mask >> lane) & 1:
+                continue
+            r = owner[lane]
+            if r >= 0:
+                code = W[CODE, lane]
+                report[r, 0] = W[ELAPSED, lane]
+                for i in range(n):
+                    report[r, REPORT + i] = W[first_state + i, lane]
+                report[r, column] += W[ACCEPTED, lane]
+                report[r, 5] += W[REJECTED, lane]
+                steps[r] = W[STEP, lane]
+                W[ACTIVE, lane] = 0.0
+                owner[lane] = -1
+                alive -= 1
+                if code == ARRIVED or code == STEADY:
+                    status[r] = OK if code == STEADY or not steady else NOT_STEADY
+                    if not outputs and status[r] == OK:
+                        for i in range(n):
+                            out[r, out.shape[1] - 1, i] = W[first_state + i, lane]
+                elif code == TURNED_STIFF:
+                    status[r] = HANDED_OVER
+                elif code == OUT_OF_STEPS:
+                    status[r] = NOT_STEADY if steady else STEP_LIMIT
+                elif code == TOO_LARGE:
+                    status[r] = OVERFLOW
+                elif code == SINGULAR_MATRIX:
+                    status[r] = PIVOTS
+                else:
+                    fastest = 0.0
+                    sound = True
+                    for i in range(n):
+                        fastest = max(fastest, abs(W[rate + i, lane]))
+                        sound = sound and math.isfinite(W[rate + i, lane])
+                    report[r, 1] = fastest
+                    if not sound:
+                        status[r] = NONFINITE
+                    elif fastest > 1e5 * (1.0 + largest[lane]):
+                        status[r] = BLOW_UP
+                    else:
+                        status[r] = TOO_SMALL
+            # the next trajectory that has something to do
+            while head < queue.size and (status[queue[head]] != OK and status[queue[head]] != HANDED_OVER):
+                head += 1
+            if head == queue.size:
+                continue
+            r = queue[head]
+            for i in range(n):
+                W[first_state + i, lane] = report[r, REPORT + i]
+                W[rate + i, lane] = rates[head, i]
+            largest[lane] = 0.0
+            for i in range(n):
+                largest[lane] = max(largest[lane], abs(rates[head, i]))
+            for i in range(m):
+                W[first_param + i, lane] = params[r, i]
+            W[ELAPSED, lane] = report[r, 0]
+            W[END, lane] = end
+            W[STEP, lane] = min(steps[r], shared[1])
+            W[ACTIVE, lane] = 1.0
+            W[ACCEPTED, lane] = 0.0
+            W[REJECTED, lane] = 0.0
+            W[STIFF, lane] = 0.0
+            W[HELD, lane] = 0.0
+            W[ERROR, lane] = 1e-4
+            W[NEXT, lane] = math.inf
+            owner[lane] = r
+            head += 1
+            alive += 1
+        if alive == 0:
+            return
+        mask = advance(work, common)

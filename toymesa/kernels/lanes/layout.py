@@ -1,0 +1,59 @@
+"""What lies where in the workspace of a lane program, and the codes with which a lane asks for attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# rows every program has, one number a lane. Time runs as what has elapsed since the start, so that it always grows.
+ELAPSED, END, STEP, ACTIVE, CODE, ACCEPTED, REJECTED, STIFF, ERROR, HELD, NEXT, BEFORE, USED = range(13)
+FIXED_ROWS = 13
+# constants common to all lanes; the absolute tolerances of the states follow
+RTOL, LONGEST, START_TIME, DIRECTION, MOST_STEPS = range(5)
+FIXED_SHARED = 5
+
+# why a lane asks for attention
+NOTHING, ARRIVED, OUT_OF_STEPS, COLLAPSED, TOO_LARGE, TURNED_STIFF, OUTPUT, STEADY, SINGULAR_MATRIX = range(9)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows of a program for n states and m parameters; stages: rates or increments a step keeps for its interpolant."""
+
+    n: int
+    m: int
+    stages: int = 0
+
+    @property
+    def state(self) -> int:
+        """First row of the state."""
+        return FIXED_ROWS
+
+    @property
+    def rate(self) -> int:
+        """First row of the rates at the state."""
+        return FIXED_ROWS + self.n
+
+    @property
+    def params(self) -> int:
+        """First row of the parameters."""
+        return FIXED_ROWS + 2 * self.n
+
+    @property
+    def before(self) -> int:
+        """First row of the state before the last step."""
+        return self.params + self.m
+
+    @property
+    def read_off(self) -> int:
+        """First row of the state read off at an output time."""
+        return self.before + self.n
+
+    @property
+    def kept(self) -> int:
+        """First row of the stages of the last step, stage by stage."""
+        return self.read_off + self.n
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self.kept + self.stages * self.n
