@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from toymesa.kernels.rows import integrate_rows, iterate_rows, observe_rows
 
 Array = NDArray[np.float64]
 METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
+# the same methods on many trajectories side by side; "lanes" is "auto" there
+LANES = {"lanes": "auto", "tsit5-lanes": "tsit5", "dop853-lanes": "dop853", "rodas5p-lanes": "rodas5p"}
 _BLOCK = 64
 
 
@@ -45,11 +47,15 @@ class Controls:
 
 @dataclass(frozen=True)
 class Batch:
-    """Results of a batch. states: (row, time, state); status and report a row each (``kernels.integrate``)."""
+    """Results of a batch. states: (row, time, state); status and report a row each (``kernels.integrate``).
+
+    elsewhere: rows that lanes gave up and a method one trajectory at a time solved.
+    """
 
     states: Array
     status: NDArray[np.int64]
     report: Array
+    elsewhere: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def steps(self) -> Array:
@@ -82,6 +88,8 @@ def run_batch(
     progress: Callable[[int, int], None] | None = None,
 ) -> Batch:
     """Integrate rows of ``starts`` (row, state) with ``params`` (row, parameter) to the common ``times``."""
+    if controls.method in LANES:
+        return _lanes(compiled, times, starts, params, controls, t0, threads, progress)
     rows = starts.shape[0]
     count = 1 if controls.steady else times.size
     states = np.full((rows, count, compiled.n), np.nan)
@@ -121,6 +129,35 @@ def _flow_rows(
         compiled.field, METHODS[c.method], t0, times, starts, params, c.rtol, c.absolute(compiled.n), c.first_step,
         c.max_step, c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, status,
     )  # fmt: skip
+
+
+def _lanes(
+    compiled: CompiledModel, times: Array, starts: Array, params: Array, c: Controls, t0: float, threads: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> Batch:  # fmt: skip
+    """In lanes; what those give up (a lost pivot, an interpolant without a value) is solved one trajectory at a time."""
+    from toymesa.kernels.lanes.run import Run, run_lanes
+
+    rows = starts.shape[0]
+    out = Batch(
+        np.full((rows, 1 if c.steady else times.size, compiled.n), np.nan),
+        np.zeros(rows, dtype=np.int64),
+        np.zeros((rows, REPORT + compiled.n)),
+    )
+    direction = -1.0 if times[-1] < t0 else 1.0
+    run = Run(
+        method=LANES[c.method], times=np.abs(times - t0), t0=t0, direction=direction, rtol=c.rtol,
+        atol=c.absolute(compiled.n), first_step=c.first_step, max_step=c.max_step, max_steps=c.max_steps, steady=c.steady,
+    )  # fmt: skip
+    given_up = run_lanes(
+        compiled.model, run, starts, params, out.states, out.report, out.status, threads=threads, progress=progress
+    )
+    if given_up.size:
+        alone = run_batch(
+            compiled, times, starts[given_up], params[given_up], replace(c, method=LANES[c.method]), t0=t0, threads=threads
+        )
+        out.states[given_up], out.status[given_up], out.report[given_up] = alone.states, alone.status, alone.report
+    return replace(out, elsewhere=given_up)
 
 
 def record(

@@ -11,11 +11,11 @@ import numpy as np
 
 from toymesa.arguments import Array, numbers, real, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.kernels.batch import METHODS, Controls
+from toymesa.kernels.batch import LANES, METHODS, Controls
 
 Progress = bool | Callable[[int, int], None]
 _MOST_STEPS = 10_000_000
-_METHODS = ("auto", "closed", *(m for m in METHODS if m != "auto"))
+_METHODS = ("auto", "closed", *(m for m in METHODS if m != "auto"), *LANES)
 # what other solvers call methods of the same kind
 _ELSEWHERE = {
     **dict.fromkeys(("rk45", "rk54", "dopri5", "ode45", "rk4", "rk23"), "tsit5"),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from toymesa.arguments import Array, generator, whole
 from toymesa.errors import ArgumentError, DomainError, ToymesaWarning, named_arguments
-from toymesa.kernels.batch import Controls, interpolate, record, run_batch
+from toymesa.kernels.batch import LANES, Controls, interpolate, record, run_batch
 from toymesa.kernels.generate import compile_model
+from toymesa.kernels.lanes.formulas import unsuited
 from toymesa.solver import exact
 from toymesa.solver.events import Event, crossings, events_of
 from toymesa.solver.inputs import Cells, cells
@@ -21,6 +24,9 @@ from toymesa.solver.labels import Outcome, labelled, raise_failure
 from toymesa.solver.options import Progress, controls, output_times, shown
 from toymesa.status import Status
 from toymesa.symbolic.model import Model
+
+# from so many cells on the time to compile lanes (a tenth of a second or two) is won back
+_MANY = 1000
 
 
 @named_arguments
@@ -54,7 +60,9 @@ def solve(
         (broadcast by its dimension names) or a function of a Generator (drawn with ``rng``). Starts may be given in the
         coordinates of a simplex instead of log-odds.
     method : "auto" (a closed form where it holds in all cells, else explicit with automatic switching to Rodas5P),
-        "closed", "tsit5", "dop853", "rodas5p".
+        "closed", "tsit5", "dop853", "rodas5p"; or, for many cells, the same side by side in vector registers: "lanes"
+        (explicit, and Rodas5P for what turns stiff; what "auto" takes from 1000 cells on), "tsit5-lanes",
+        "dop853-lanes", "rodas5p-lanes".
     rtol, atol : local error per step is kept below atol + rtol |x|; atol may be one number a state.
     events : name -> expression, formula text, or (expression, {"direction": -1|0|1, "terminal": bool}). Every sign
         change is found, also several within one step; a zero at the start and a tangency are none.
@@ -66,7 +74,8 @@ def solve(
     Returns an ``xarray.Dataset`` over the swept names and ``time`` with states, observables, ``status`` (codes of
     ``toymesa.Status``), ``nsteps``, and per event ``event_<name>``, ``event_<name>_count``, ``event_<name>_state``.
     No cell is ok in which an observable or an event is no finite number where the states are: its status is overflow.
-    Numerical unless ``attrs["method"]`` starts with "closed". A cell's bits depend on no other cell and no thread count.
+    Numerical unless ``attrs["method"]`` starts with "closed". For a given method a cell's bits depend on no other cell and
+    no thread count.
     Raises DomainError or ArgumentError for unusable arguments, SolveError for a single failed trajectory.
     """
     if not isinstance(model, Model):
@@ -132,19 +141,39 @@ def _numerical(
     states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
     status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
     out = Outcome(states, status, np.zeros((rows, 3)), np.zeros(rows), np.full((rows, n), np.nan), "")
-    good = np.flatnonzero(~batch.bad)
+    good, alone = np.flatnonzero(~batch.bad), np.empty(0, dtype=np.int64)
     if watched:
         _watch(model, batch, times, how, watched, out, show)
     elif good.size:
+        how = in_lanes(model, how, good.size)
         result = run_batch(
             compile_model(model), times, np.ascontiguousarray(batch.starts[good]),
             np.ascontiguousarray(batch.params[good]), how, threads=threads, progress=show,
         )  # fmt: skip
         out.states[good], out.status[good], out.steps[good] = result.states, result.status, result.steps
         out.when[good], out.reached[good] = result.report[:, 0], result.reached
-    used = [m for m, s in zip(("tsit5", "dop853", "rodas5p"), out.steps.sum(axis=0), strict=True) if s > 0]
-    out.label = "iteration" if model.discrete else "+".join(used) or how.method
+        alone = good[result.elsewhere]
+    out.label = "iteration" if model.discrete else _used(out.steps, how, alone)
     return out
+
+
+def in_lanes(model: Model, how: Controls, cells: int) -> Controls:
+    """The controls with "auto" settled: lanes for so many cells of a model that has a form for them, as a rule."""
+    if how.method in LANES and (reason := unsuited(model)):
+        raise ArgumentError(f"method {how.method!r} does not solve {model.name!r}, which {reason}; use 'auto'")
+    many = how.method == "auto" and cells >= _MANY and not unsuited(model)
+    return replace(how, method="lanes") if many else how
+
+
+def _used(steps: Array, how: Controls, alone: NDArray[np.int64]) -> str:
+    """The methods that made steps; ``alone``: cells that lanes left to a method one trajectory at a time."""
+    side_by_side = np.ones(len(steps), dtype=bool) if how.method in LANES else np.zeros(len(steps), dtype=bool)
+    side_by_side[alone] = False
+    names = []
+    for which, ending in ((side_by_side, "-lanes"), (~side_by_side, "")):
+        total = steps[which].sum(axis=0)
+        names += [m + ending for m, s in zip(("tsit5", "dop853", "rodas5p"), total, strict=True) if s > 0]
+    return "+".join(names) or how.method
 
 
 def _watch(
@@ -154,6 +183,8 @@ def _watch(
     """Every cell in turn, with its steps recorded and its events located; ``out`` is filled in place."""
     if model.discrete:
         raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
+    if how.method in LANES:
+        raise ArgumentError(f"events are located one trajectory at a time; use method='auto' instead of {how.method!r}")
     compiled, rows = compile_model(model), batch.bad.size
     hits: list[list[tuple[Array, Array]]] = [[] for _ in watched]
     for row in range(rows):

@@ -19,7 +19,6 @@ class Ending:
 
     outputs: bool = False
     steady: bool = False
-    rejected_row: int = rows.HELD
 
     def clipped(self, p: Program) -> tuple[Value, Value, Value]:
         """Elapsed time, the step cut to end no later than the last time, and whether it is the last."""
@@ -62,15 +61,15 @@ def largest(
 
 
 def finish(
-    p: Program, layout: Layout, ending: Ending, *, accepted: Value, h: Value, last: Value, factor: Value,
-    x: Sequence[Value], new: Sequence[Value], rate: Sequence[Value] | None, new_rate: Sequence[Value] | None,
-    hits: Value | None, kept: Sequence[Sequence[Value]] | None, singular: Value | None = None,
+    p: Program, layout: Layout, ending: Ending, *, accepted: Value, sound: Value, h: Value, last: Value, factor: Value,
+    x: Sequence[Value], new: Sequence[Value], rate: Sequence[Value], new_rate: Sequence[Value],
+    hits: Value | None, kept: Sequence[Sequence[Value]] | None, lost: Value | None = None,
 ) -> str:  # fmt: skip
     """Write back what a lane keeps of the step, and the reason why it asks for attention; returns the program's source."""
     elapsed, end = p.row(rows.ELAPSED), p.row(rows.END)
     steady = None
     if ending.steady:
-        steady = ending.is_steady(p, layout, x, rate if rate is not None else new_rate or ())
+        steady = ending.is_steady(p, layout, x, rate)
         accepted = accepted & ~steady
     reached = p.select(accepted, p.select(last, end, elapsed + h), elapsed)
     step = p.minimum(h * factor, p.shared(rows.LONGEST))
@@ -88,8 +87,8 @@ def finish(
     floor = (16.0 * _EPS) * p.maximum(reached, 1e-290)
     code = p.select(step < floor, rows.COLLAPSED, code)
     code = p.select(~(step >= 0.0), rows.COLLAPSED, code)
-    if singular is not None:
-        code = p.select(singular, rows.SINGULAR_MATRIX, code)
+    if lost is not None:
+        code = p.select(lost, rows.LOST_PIVOT, code)
     code = p.select(accepted & (size > _HUGE), rows.TOO_LARGE, code)
     if ending.outputs:
         code = p.select(accepted & (reached >= p.row(rows.NEXT)), rows.OUTPUT, code)
@@ -100,13 +99,12 @@ def finish(
         if ending.outputs:
             p.store(layout.before + i, x[i])
         p.store(layout.state + i, p.select(accepted, new[i], x[i]))
-        if rate is not None and new_rate is not None:
-            p.store(layout.rate + i, p.select(accepted, new_rate[i], rate[i]))
+        p.store(layout.rate + i, p.select(accepted, new_rate[i], rate[i]))
     if kept is not None:
         for s, stage in enumerate(kept):
             for i in range(layout.n):
                 p.store(layout.kept + s * layout.n + i, stage[i])
-    p.store(ending.rejected_row, p.select(accepted, 0.0, 1.0))
+    p.store(rows.HELD, p.select(accepted, rows.TAKEN, p.select(sound, rows.REFUSED, rows.UNDEFINED)))
     if ending.outputs:
         p.store(rows.BEFORE, elapsed)
         p.store(rows.USED, h)

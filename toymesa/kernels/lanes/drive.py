@@ -18,7 +18,6 @@ from toymesa.kernels.integrate import (
     OK,
     OVERFLOW,
     REPORT,
-    SINGULAR,
     STEP_LIMIT,
     TOO_SMALL,
 )
@@ -33,28 +32,33 @@ from toymesa.kernels.lanes.layout import (
     END,
     ERROR,
     HELD,
+    LONGEST,
+    LOST_PIVOT,
     NEXT,
     NOTHING,
+    OUTPUT,
     OUT_OF_STEPS,
     REJECTED,
-    SINGULAR_MATRIX,
     STEADY,
     STEP,
     STIFF,
     TOO_LARGE,
     TURNED_STIFF,
+    UNDEFINED,
 )
 
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
-# statuses of a trajectory that is not finished: it goes on with the implicit lanes, or with a method that chooses pivots
-HANDED_OVER, PIVOTS = 100, 101
+# statuses of a trajectory that is not finished: it goes on with implicit lanes, or starts again outside the lanes, where
+# pivots are chosen and a step is shortened until its interpolant is finite
+HANDED_OVER, ELSEWHERE = 100, 101
 
 
 @nb.njit(
     nb.void(
         PROGRAM,  # prepare
         PROGRAM,  # advance
-        PROGRAM,  # read off
+        PROGRAM,  # between: the interpolant of the last step (of no use without outputs)
+        PROGRAM,  # read off: its value (likewise)
         nb.int64,  # first row of the state
         nb.int64,  # first row of the parameters
         nb.int64,  # first row of what is read off
@@ -71,13 +75,14 @@ HANDED_OVER, PIVOTS = 100, 101
         nb.float64[:, :, ::1],  # out: states (row, time, state)
         nb.float64[:, ::1],  # in and out: reports (row, entry)
         nb.float64[::1],  # in and out: step (row), to go on with
+        nb.int64[::1],  # in and out: output times reached (row)
         nb.int64[::1],  # in and out: status (row); HANDED_OVER goes on from its report
     ),
     **_OPTIONS,
 )
 def drive(
-    prepare, advance, read_off, first_state, first_param, first_read, column, W, shared, times, outputs, steady, h_first,
-    starts, params, queue, out, report, steps, status,
+    prepare, advance, between, read_off, first_state, first_param, first_read, column, W, shared, times, outputs, steady,
+    h_first, starts, params, queue, out, report, steps, reached, status,
 ):  # fmt: skip
     """Run every trajectory of the queue; those that were handed over go on from where they are."""
     lanes, n, m = W.shape[1], starts.shape[1], params.shape[1]
@@ -107,20 +112,51 @@ def drive(
             report[r, :] = 0.0
             for i in range(n):
                 report[r, REPORT + i] = starts[r, i]
+            while outputs and reached[r] < times.size and times[reached[r]] == 0.0:
+                for i in range(n):
+                    out[r, reached[r], i] = starts[r, i]
+                reached[r] += 1
             steps[r] = min(h_first, end) if h_first > 0.0 else W[STEP, lane]
             status[r] = OK if W[CODE, lane] == NOTHING else NONFINITE
-    owner, reached = np.empty(lanes, np.int64), np.zeros(lanes, np.int64)
-    largest = np.zeros(lanes)
+    owner, largest = np.empty(lanes, np.int64), np.zeros(lanes)
     head, alive = 0, 0
     for lane in range(lanes):
         W[ACTIVE, lane] = 0.0
         owner[lane] = -1
     mask = (np.int64(1) << lanes) - 1
     while True:
+        if outputs and alive > 0:
+            crossed = False
+            for lane in range(lanes):
+                if (mask >> lane) & 1 and (W[CODE, lane] == OUTPUT or W[CODE, lane] == ARRIVED):
+                    crossed = True
+            if crossed:
+                between(work, common)
+            while crossed:
+                # every output time within the last step of each lane, one a lane at a time
+                read_off(work, common)
+                crossed = False
+                for lane in range(lanes):
+                    r = owner[lane]
+                    if not (mask >> lane) & 1 or not W[NEXT, lane] <= W[ELAPSED, lane]:
+                        continue
+                    if W[CODE, lane] != OUTPUT and W[CODE, lane] != ARRIVED:
+                        continue
+                    first = first_state if W[NEXT, lane] == W[ELAPSED, lane] else first_read
+                    for i in range(n):
+                        value = W[first + i, lane]
+                        if not math.isfinite(value):
+                            W[CODE, lane] = LOST_PIVOT  # the interpolant left the domain of the rates
+                        out[r, reached[r], i] = value
+                    reached[r] += 1
+                    W[NEXT, lane] = times[reached[r]] if reached[r] < times.size else math.inf
+                    crossed = crossed or W[NEXT, lane] <= W[ELAPSED, lane]
         for lane in range(lanes):
             if not (mask >> lane) & 1:
                 continue
             r = owner[lane]
+            if r >= 0 and W[CODE, lane] == OUTPUT:
+                continue
             if r >= 0:
                 code = W[CODE, lane]
                 report[r, 0] = W[ELAPSED, lane]
@@ -143,8 +179,8 @@ def drive(
                     status[r] = NOT_STEADY if steady else STEP_LIMIT
                 elif code == TOO_LARGE:
                     status[r] = OVERFLOW
-                elif code == SINGULAR_MATRIX:
-                    status[r] = PIVOTS
+                elif code == LOST_PIVOT:
+                    status[r] = ELSEWHERE
                 else:
                     fastest = 0.0
                     sound = True
@@ -156,8 +192,8 @@ def drive(
                         status[r] = NONFINITE
                     elif fastest > 1e5 * (1.0 + largest[lane]):
                         status[r] = BLOW_UP
-                    else:
-                        status[r] = TOO_SMALL
+                    else:  # NONFINITE: no step, however short, leads to finite numbers
+                        status[r] = TOO_SMALL if W[HELD, lane] != UNDEFINED else NONFINITE
             # the next trajectory that has something to do
             while head < queue.size and (status[queue[head]] != OK and status[queue[head]] != HANDED_OVER):
                 head += 1
@@ -174,14 +210,14 @@ def drive(
                 W[first_param + i, lane] = params[r, i]
             W[ELAPSED, lane] = report[r, 0]
             W[END, lane] = end
-            W[STEP, lane] = min(steps[r], shared[1])
+            W[STEP, lane] = min(steps[r], shared[LONGEST])
             W[ACTIVE, lane] = 1.0
             W[ACCEPTED, lane] = 0.0
             W[REJECTED, lane] = 0.0
             W[STIFF, lane] = 0.0
             W[HELD, lane] = 0.0
             W[ERROR, lane] = 1e-4
-            W[NEXT, lane] = math.inf
+            W[NEXT, lane] = times[reached[r]] if outputs and reached[r] < times.size else math.inf
             owner[lane] = r
             head += 1
             alive += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,33 +11,29 @@ from numpy.typing import NDArray
 from toymesa.kernels.lanes.control import Ending, finish, largest
 from toymesa.kernels.lanes.emit import Program, Value
 from toymesa.kernels.lanes.functions import rough_power
+from toymesa.kernels.lanes.formulas import Formulas
 from toymesa.kernels.lanes.layout import (
-    BEFORE,
     DIRECTION,
     ELAPSED,
     ERROR,
     FIXED_SHARED,
-    NEXT,
+    HELD,
     RTOL,
     START_TIME,
     STEP,
     STIFF,
-    USED,
     Layout,
 )
 from toymesa.kernels.tableaus import (
     DOP853_A,
     DOP853_C,
-    DOP853_D,
     DOP853_E3,
     DOP853_E5,
     TSIT5_A,
     TSIT5_C,
     TSIT5_E,
-    TSIT5_P,
 )
 
-Rates = Callable[[Program, Value, Sequence[Value]], list[Value]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ TSIT5_PAIR = Pair("tsit5", 5, 6, TSIT5_A, TSIT5_C, (TSIT5_E,), 3.0)
 DOP853_PAIR = Pair("dop853", 8, 12, DOP853_A, DOP853_C, (DOP853_E5, DOP853_E3), 5.5)
 
 
-def advance(pair: Pair, layout: Layout, rates: Rates, lanes: int, *, hand_over: bool, ending: Ending) -> str:
+def advance(pair: Pair, layout: Layout, formulas: Formulas, lanes: int, *, hand_over: bool, ending: Ending) -> str:
     """Source of ``advance``: steps in all lanes until one of them has arrived, failed, or has something to hand over."""
     p = Program("advance", lanes, loop=True)
     n = layout.n
@@ -72,7 +68,7 @@ def advance(pair: Pair, layout: Layout, rates: Rates, lanes: int, *, hand_over: 
     signed = h * direction
 
     def at(c: float, y: Sequence[Value]) -> list[Value]:
-        return rates(p, start_time + direction * (elapsed + h * c), y)
+        return formulas.rates(p, start_time + direction * (elapsed + h * c), y)
 
     K, y = [first], x
     for s in range(1, pair.stages):
@@ -81,21 +77,21 @@ def advance(pair: Pair, layout: Layout, rates: Rates, lanes: int, *, hand_over: 
     new = _moved(p, x, signed, pair.a[pair.stages, : pair.stages], K)
     K.append(at(1.0, new))
     error = _error(p, pair, h, x, new, K)
-    small = error <= 1.0  # false for NaN
     # proportional-integral control; a step after a rejected one does not grow
-    before, rejected = p.row(ERROR), p.row(ending.rejected_row)
+    before, rejected = p.row(ERROR), p.row(HELD)
     bounded = p.minimum(p.maximum(error, 1e-10), 1e10)
     grown = 0.9 * rough_power(p, bounded, -(1.0 / pair.order - 0.03)) * rough_power(p, before, 0.04)
     grown = p.minimum(p.maximum(grown, 0.2), p.select(rejected > 0.0, 1.0, 8.0))
     shrunk = p.select(error < 1e10, p.maximum(0.9 * rough_power(p, bounded, -1.0 / pair.order), 0.2), 0.2)
-    good = ending.finite(p, new) & small
+    sound = ending.finite(p, new) & (error < float("inf"))
+    good = sound & (error <= 1.0)
     p.store(ERROR, p.select(good, p.maximum(bounded, 1e-4), before))
     hits = p.row(STIFF)
     if hand_over:
         hits = _stiff(p, pair, h, good, hits, new, y, K)
         p.store(STIFF, hits)
     return finish(
-        p, layout, ending, accepted=good, h=h, last=last, factor=p.select(good, grown, shrunk), x=x, new=new,
+        p, layout, ending, accepted=good, sound=sound, h=h, last=last, factor=p.select(good, grown, shrunk), x=x, new=new,
         rate=first, new_rate=K[-1], hits=hits if hand_over else None, kept=K if layout.stages else None,
     )  # fmt: skip
 

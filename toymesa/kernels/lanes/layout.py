@@ -12,16 +12,23 @@ RTOL, LONGEST, START_TIME, DIRECTION, MOST_STEPS = range(5)
 FIXED_SHARED = 5
 
 # why a lane asks for attention
-NOTHING, ARRIVED, OUT_OF_STEPS, COLLAPSED, TOO_LARGE, TURNED_STIFF, OUTPUT, STEADY, SINGULAR_MATRIX = range(9)
+NOTHING, ARRIVED, OUT_OF_STEPS, COLLAPSED, TOO_LARGE, TURNED_STIFF, OUTPUT, STEADY, LOST_PIVOT = range(9)
+
+# what became of the last step of a lane
+TAKEN, REFUSED, UNDEFINED = range(3)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows of a program for n states and m parameters; stages: rates or increments a step keeps for its interpolant."""
+    """Rows of a program for n states and m parameters.
+
+    stages: rates or increments that a step keeps for its interpolant; powers: coefficients a state of the interpolant.
+    """
 
     n: int
     m: int
     stages: int = 0
+    powers: int = 0
 
     @property
     def state(self) -> int:
@@ -54,6 +61,11 @@ class Layout:
         return self.read_off + self.n
 
     @property
+    def interpolant(self) -> int:
+        """First row of the coefficients of the interpolant, power by power."""
+        return self.kept + self.stages * self.n
+
+    @property
     def rows(self) -> int:
         """How many rows there are."""
-        return self.kept + self.stages * self.n
+        return self.interpolant + self.powers * self.n

@@ -7,18 +7,16 @@ from collections.abc import Callable, Sequence
 from toymesa.kernels.lanes import layout as rows
 from toymesa.kernels.lanes.control import Ending, finish, largest
 from toymesa.kernels.lanes.emit import Program, Value
+from toymesa.kernels.lanes.formulas import Formulas
 from toymesa.kernels.lanes.functions import rough_power
+from toymesa.kernels.lanes.interpolate import rosenbrock_levels
 from toymesa.kernels.lanes.layout import FIXED_SHARED, RTOL, Layout
 from toymesa.kernels.tableaus import RODAS5P_A, RODAS5P_B, RODAS5P_C, RODAS5P_D, RODAS5P_GAMMA
 
-Matrix = list[list[Value]]
-# what a program needs of a model at a point: rates, Jacobian (None where an entry is 0), time derivative of the rates
-Local = Callable[[Program, Value, Sequence[Value]], tuple[list[Value], list[list[Value | None]], list[Value | None]]]
-Rates = Callable[[Program, Value, Sequence[Value]], list[Value]]
 _STAGES = 8
 
 
-def advance(layout: Layout, local: Local, rates: Rates, lanes: int, *, ending: Ending) -> str:
+def advance(layout: Layout, formulas: Formulas, lanes: int, *, ending: Ending) -> str:
     """Source of ``advance``: steps of Rodas5P until a lane has arrived or failed; no pivots are chosen.
 
     Pivots are those of 1/(h gamma) - J in the order of the states. Where one is lost in rounding the lane says so, and
@@ -30,16 +28,16 @@ def advance(layout: Layout, local: Local, rates: Rates, lanes: int, *, ending: E
     elapsed, h, last = ending.clipped(p)
     direction, start_time = p.shared(rows.DIRECTION), p.shared(rows.START_TIME)
     signed = h * direction
-    here, jacobian, drift = local(p, start_time + direction * elapsed, x)
+    here, jacobian, drift = formulas.local(p, start_time + direction * elapsed, x)
     over = 1.0 / signed
     shift = over * (1.0 / RODAS5P_GAMMA)
-    solve, singular = _factorized(p, jacobian, shift)
+    solve, lost = _factorized(p, jacobian, shift)
     U: list[list[Value]] = []
     y: list[Value] = list(x)
     for s in range(_STAGES):
         if s:
             y = [x[i] + p.combine(RODAS5P_A[s, :s].tolist(), [u[i] for u in U]) for i in range(n)]
-        f = here if s == 0 else rates(p, start_time + direction * (elapsed + h * float(RODAS5P_C[s])), y)
+        f = here if s == 0 else formulas.rates(p, start_time + direction * (elapsed + h * float(RODAS5P_C[s])), y)
         right = []
         for i in range(n):
             total = f[i]
@@ -55,15 +53,31 @@ def advance(layout: Layout, local: Local, rates: Rates, lanes: int, *, ending: E
     scales = [p.shared(FIXED_SHARED + i) + rtol * p.maximum(abs(x[i]), abs(new[i])) for i in range(n)]
     top, bottom, _ = largest(p, [abs(u) for u in U[-1]], scales, None)
     error = top / bottom
+    if ending.outputs:  # the interpolant is held to the same tolerance as the step
+        middle = _defect(p, formulas, start_time + direction * (elapsed + 0.5 * h), signed, x, new, U)
+        top, bottom, _ = largest(p, [abs(u) for u in solve(middle)], scales, None)
+        error = p.maximum(top / bottom, error)
     bounded = p.minimum(p.maximum(error, 1e-10), 1e10)
     factor = 0.9 * rough_power(p, bounded, -0.2)
-    good = ending.finite(p, new) & (error <= 1.0) & ~singular
-    grown = p.minimum(p.maximum(factor, 0.2), p.select(p.row(ending.rejected_row) > 0.0, 1.0, 8.0))
+    sound = ending.finite(p, new) & (error < float("inf"))
+    good = sound & (error <= 1.0) & ~lost
+    grown = p.minimum(p.maximum(factor, 0.2), p.select(p.row(rows.HELD) > 0.0, 1.0, 8.0))
     shrunk = p.select(error < 1e10, p.maximum(factor, 0.2), 0.2)
     return finish(
-        p, layout, ending, accepted=good, h=h, last=last, factor=p.select(good, grown, shrunk), x=x, new=new, rate=None,
-        new_rate=here, hits=None, kept=U if layout.stages else None, singular=singular,
+        p, layout, ending, accepted=good, sound=sound, h=h, last=last, factor=p.select(good, grown, shrunk), x=x, new=new, rate=here,
+        new_rate=here, hits=None, kept=U if layout.stages else None, lost=lost,
     )  # fmt: skip
+
+
+def _defect(
+    p: Program, formulas: Formulas, t: Value, h: Value, x: Sequence[Value], new: Sequence[Value],
+    U: Sequence[Sequence[Value]],
+) -> list[Value]:  # fmt: skip
+    """By how much the interpolant misses the rates in the middle of the step (Steinebach 2023)."""
+    levels = rosenbrock_levels(p, x, new, U)
+    middle = [x[i] + p.combine([0.5, 0.25, 0.125, 0.0625], [v[i] for v in levels]) for i in range(len(x))]
+    slopes = [p.combine([1.0, 1.0, 0.75, 0.5], [v[i] for v in levels]) for i in range(len(x))]
+    return [f - slope / h for f, slope in zip(formulas.rates(p, t, middle), slopes, strict=True)]
 
 
 def _factorized(

@@ -1,75 +1,99 @@
-"""Large ensembles: a model's programs, built once, and the queue of trajectories over threads."""
+"""Large ensembles of one model over threads: explicit lanes, implicit lanes for what turned stiff, the rest elsewhere."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import sympy as sp
 from numpy.typing import NDArray
 
 from toymesa.kernels.integrate import REPORT
-from toymesa.kernels.lanes import explicit, rosenbrock, start
-from toymesa.kernels.lanes.build import Address, build
-from toymesa.kernels.lanes.control import Ending
-from toymesa.kernels.lanes.drive import HANDED_OVER, drive
-from toymesa.kernels.lanes.emit import Program, Value
-from toymesa.kernels.lanes.expressions import Reader, shared
-from toymesa.kernels.lanes.layout import FIXED_SHARED, Layout
-from toymesa.symbolic.model import TIME, Model
+from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, drive
+from toymesa.kernels.lanes.layout import FIXED_SHARED
+from toymesa.kernels.lanes.programs import Programs, programs
+from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _BLOCK = 2048
+_COLUMNS = {"tsit5": 2, "dop853": 3, "rodas5p": 4}
 
 
-def _known(p: Program, model: Model, layout: Layout, t: Value, x: Sequence[Value]) -> dict[Any, Value]:
-    known: dict[Any, Value] = dict(zip(model.states, x, strict=True))
-    known |= {s: p.row(layout.params + i, varies=False) for i, s in enumerate(model.params)}
-    known[TIME] = t
-    return known
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run needs besides starts and parameters. method: "tsit5", "dop853", "rodas5p" or "auto", as in the lanes.
+
+    times: elapsed times, rising from 0 on; direction: 1 or -1. atol: one number a state.
+    """
+
+    method: str
+    times: Array
+    t0: float
+    direction: float
+    rtol: float
+    atol: Array
+    first_step: float
+    max_step: float
+    max_steps: int
+    steady: bool
 
 
-class Emitter:
-    """Writes what a model's formulas say into programs."""
+def run_lanes(
+    model: Model, run: Run, starts: Array, params: Array, out: Array, report: Array, status: NDArray[np.int64],
+    *, threads: int | None = None, progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.int64]:  # fmt: skip
+    """Fill states, reports and statuses; returns the rows that must be solved outside the lanes."""
+    rows = starts.shape[0]
+    outputs = run.times.size > 1 and not run.steady
+    explicit = None if run.method == "rodas5p" else run.method
+    if run.method == "auto":
+        explicit = "tsit5" if run.rtol > 1e-6 else "dop853"
+    phases = [] if explicit is None else [explicit]
+    if run.method in ("auto", "rodas5p"):
+        phases.append("rodas5p")
+    # the first method is compiled by this thread, not by every one; the second only where something is handed over
+    programs(model, phases[0], outputs=outputs, steady=run.steady, hand_over=len(phases) > 1)
+    steps, reached = np.zeros(rows), np.zeros(rows, dtype=np.int64)
+    shared = np.array([run.rtol, run.max_step, run.t0, run.direction, float(run.max_steps), *run.atol])
+    assert shared.size == FIXED_SHARED + starts.shape[1]
 
-    def __init__(self, model: Model, layout: Layout) -> None:
-        self.model, self.layout = model, layout
-        self._rates = shared(list(model.flow.values()))
-        n = len(model.states)
-        entries = [sp.diff(e, s) for e in model.flow.values() for s in model.states]
-        drifts = [sp.diff(e, TIME) for e in model.flow.values()]
-        self._zero = [e == 0 for e in (*entries, *drifts)]
-        self._n = n
-        self._local = shared([*model.flow.values(), *entries, *drifts])
+    def work(begin: int) -> int:
+        queue = np.arange(begin, min(begin + _BLOCK, rows))
+        done = queue.size
+        for phase in phases:
+            if queue.size:
+                made = programs(
+                    model, phase, outputs=outputs, steady=run.steady, hand_over=len(phases) > 1 and phase != "rodas5p"
+                )
+                inner = made["between"] if outputs else made["prepare"]
+                after = made["read_off"] if outputs else made["prepare"]
+                layout = made.layout
+                drive(
+                    made["prepare"], made["advance"], inner, after, layout.state, layout.params, layout.read_off,
+                    _COLUMNS[phase], _workspace(made), shared, run.times, outputs, run.steady, run.first_step, starts, params,
+                    queue, out, report, steps, reached, status,
+                )  # fmt: skip
+            queue = queue[status[queue] == HANDED_OVER]
+        return done
 
-    def _values(self, p: Program, form: Any, t: Value, x: Sequence[Value]) -> list[Value]:
-        reader = Reader(p, _known(p, self.model, self.layout, t, x))
-        for symbol, value in form[0]:
-            reader.define(symbol, value)
-        return [reader.read(e) for e in form[1]]
-
-    def rates(self, p: Program, t: Value, x: Sequence[Value]) -> list[Value]:
-        return self._values(p, self._rates, t, x)
-
-    def local(self, p: Program, t: Value, x: Sequence[Value]) -> Any:
-        values = self._values(p, self._local, t, x)
-        n = self._n
-        rest = [None if zero else v for zero, v in zip(self._zero, values[n:], strict=True)]
-        return values[:n], [rest[i * n : (i + 1) * n] for i in range(n)], rest[n * n :]
+    blocks = range(0, rows, _BLOCK)
+    workers = min(threads or os.cpu_count() or 1, len(blocks))
+    finished = 0
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        # one worker is this very thread: a caller may be one of many
+        for done in pool.map(work, blocks) if workers > 1 else map(work, blocks):
+            finished += done
+            if progress is not None:
+                progress(finished, rows)
+    report[:, 0] = run.t0 + run.direction * report[:, 0]
+    return np.flatnonzero(status == ELSEWHERE)
 
 
-def programs(model: Model, method: str, lanes: int, hand_over: bool, steady: bool) -> tuple[Layout, Mapping[str, Address]]:
-    layout = Layout(len(model.states), len(model.params))
-    e = Emitter(model, layout)
-    ending = Ending(steady=steady)
-    if method == "rodas5p":
-        main = rosenbrock.advance(layout, e.local, e.rates, lanes, ending=ending)
-        order = 5
-    else:
-        pair = {"tsit5": explicit.TSIT5_PAIR, "dop853": explicit.DOP853_PAIR}[method]
-        main = explicit.advance(pair, layout, e.rates, lanes, hand_over=hand_over, ending=ending)
-        order = pair.order
-    return layout, build([("advance", main), ("prepare", start.prepare(layout, e.rates, lanes, order))])
+def _workspace(made: Programs) -> Array:
+    """Rows of lanes that begin at a multiple of 64 bytes, as vector loads want it."""
+    size = made.layout.rows * made.lanes
+    raw = np.empty(size + 8)
+    skip = (-raw.ctypes.data // 8) % 8
+    return raw[skip : skip + size].reshape(made.layout.rows, made.lanes)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from toymesa.kernels.lanes import layout as rows
 from toymesa.kernels.lanes.emit import Program, Value
+from toymesa.kernels.lanes.formulas import Formulas
 from toymesa.kernels.lanes.functions import rough_power
 from toymesa.kernels.lanes.layout import FIXED_SHARED, RTOL, Layout
 
-Rates = Callable[[Program, Value, Sequence[Value]], list[Value]]
 
-
-def prepare(layout: Layout, rates: Rates, lanes: int, order: int) -> str:
+def prepare(layout: Layout, formulas: Formulas, lanes: int, order: int) -> str:
     """Source of ``prepare``: rates at the start, and a first step by the rule of Hairer, Norsett, Wanner 1993, II.4."""
     p = Program("prepare", lanes)
     n = layout.n
     x = [p.row(layout.state + i) for i in range(n)]
     direction, start_time, rtol, end = p.shared(rows.DIRECTION), p.shared(rows.START_TIME), p.shared(RTOL), p.row(rows.END)
-    rate = rates(p, start_time, x)
+    rate = formulas.rates(p, start_time, x)
     units = [1.0 / (p.shared(FIXED_SHARED + i) + rtol * abs(x[i])) for i in range(n)]
     d0, d1 = _norm(p, x, units), _norm(p, rate, units)
     h0 = p.select((d0 < 1e-5) | (d1 < 1e-5), 1e-6, 0.01 * d0 / d1)
     h0 = p.minimum(h0, end)
-    there = rates(p, start_time + direction * h0, [x[i] + direction * h0 * rate[i] for i in range(n)])
+    there = formulas.rates(p, start_time + direction * h0, [x[i] + direction * h0 * rate[i] for i in range(n)])
     d2 = _norm(p, [a - b for a, b in zip(there, rate, strict=True)], units) / h0
     worst = p.maximum(d1, d2)
     h1 = rough_power(p, p.minimum(100.0 * p.maximum(worst, 1e-15), 1e290), -1.0 / (order + 1))

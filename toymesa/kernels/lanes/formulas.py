@@ -1,0 +1,69 @@
+"""What a model says about a point, as values of a program: rates, Jacobian, time derivative of the rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from toymesa.errors import ModelError
+from toymesa.kernels.lanes.emit import Program, Value
+from toymesa.kernels.lanes.expressions import Reader, shared
+from toymesa.kernels.lanes.layout import Layout
+from toymesa.symbolic.model import TIME, Model
+
+
+class Formulas:
+    """Writes a model's formulas into programs, each subexpression once."""
+
+    def __init__(self, model: Model) -> None:
+        if reason := unsuited(model):
+            raise ModelError(f"model {model.name!r} {reason}, which lanes do not solve")
+        self.model = model
+        self.n, self.m = len(model.states), len(model.params)
+
+    @cached_property
+    def _rates(self) -> Any:
+        return shared(list(self.model.flow.values()))
+
+    @cached_property
+    def _local(self) -> tuple[Any, list[bool]]:
+        flow, states = list(self.model.flow.values()), self.model.states
+        derived = [sp.diff(e, s) for e in flow for s in states] + [sp.diff(e, TIME) for e in flow]
+        return shared([*flow, *derived]), [e == 0 for e in derived]
+
+    def _values(self, p: Program, form: Any, t: Value, x: Sequence[Value]) -> list[Value]:
+        first = Layout(self.n, self.m).params
+        known: dict[Any, Value] = dict(zip(self.model.states, x, strict=True))
+        known |= {s: p.row(first + i, varies=False) for i, s in enumerate(self.model.params)}
+        known[TIME] = t
+        reader = Reader(p, known)
+        for symbol, value in form[0]:
+            reader.define(symbol, value)
+        return [reader.read(e) for e in form[1]]
+
+    def rates(self, p: Program, t: Value, x: Sequence[Value]) -> list[Value]:
+        """The rates at (t, x)."""
+        return self._values(p, self._rates, t, x)
+
+    def local(
+        self, p: Program, t: Value, x: Sequence[Value]
+    ) -> tuple[list[Value], list[list[Value | None]], list[Value | None]]:
+        """Rates, Jacobian by rows and time derivative of the rates at (t, x); None where an entry is always 0."""
+        form, zero = self._local
+        values, n = self._values(p, form, t, x), self.n
+        rest: list[Value | None] = [None if z else v for z, v in zip(zero, values[n:], strict=True)]
+        return values[:n], [rest[i * n : (i + 1) * n] for i in range(n)], rest[n * n :]
+
+
+def unsuited(model: Model) -> str | None:
+    """Why a model has no form for lanes, or None."""
+    if model.discrete:
+        return "is a map"
+    if model.algebraic:
+        return "has algebraic states"
+    if model.inner_run is not None:
+        return "runs its inner optimizer"
+    return None

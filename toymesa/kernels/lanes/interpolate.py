@@ -1,0 +1,78 @@
+"""Programs that read a step off between its ends: ``between`` makes the interpolant, ``read_off`` evaluates it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from toymesa.kernels.lanes import layout as rows
+from toymesa.kernels.lanes.emit import Program, Value
+from toymesa.kernels.lanes.formulas import Formulas
+from toymesa.kernels.lanes.layout import Layout
+from toymesa.kernels.tableaus import DOP853_A, DOP853_C, DOP853_D, RODAS5P_H, TSIT5_P
+
+# stages that a step keeps, coefficients a state of the interpolant
+SIZES = {"tsit5": (7, 4), "dop853": (13, 7), "rodas5p": (8, 4)}
+
+
+def between(method: str, layout: Layout, formulas: Formulas, lanes: int) -> str:
+    """Source of ``between``: from the stages of the last step to the coefficients of its interpolant."""
+    p = Program("between", lanes)
+    n = layout.n
+    x = [p.row(layout.before + i) for i in range(n)]
+    new = [p.row(layout.state + i) for i in range(n)]
+    kept = [[p.row(layout.kept + s * n + i) for i in range(n)] for s in range(layout.stages)]
+    h = p.row(rows.USED) * p.shared(rows.DIRECTION)
+    if method == "tsit5":
+        levels = [[h * p.combine(TSIT5_P[:, k].tolist(), [K[i] for K in kept]) for i in range(n)] for k in range(4)]
+    elif method == "dop853":
+        levels = _dop853(p, formulas, x, new, kept, h)
+    else:
+        levels = rosenbrock_levels(p, x, new, kept)
+    for k, level in enumerate(levels):
+        for i in range(n):
+            p.store(layout.interpolant + k * n + i, level[i])
+    return p.source()
+
+
+def _dop853(
+    p: Program, formulas: Formulas, x: Sequence[Value], new: Sequence[Value], kept: list[list[Value]], h: Value
+) -> list[list[Value]]:
+    """Three more rates, and the levels of the published nested form in theta and 1 - theta."""
+    n, elapsed = len(x), p.row(rows.BEFORE)
+    K = list(kept)
+    for s in range(13, 16):
+        y = [x[i] + h * p.combine(DOP853_A[s, :s].tolist(), [k[i] for k in K]) for i in range(n)]
+        t = p.shared(rows.START_TIME) + p.shared(rows.DIRECTION) * elapsed + h * float(DOP853_C[s])
+        K.append(formulas.rates(p, t, y))
+    moved = [new[i] - x[i] for i in range(n)]
+    second = [h * K[0][i] - moved[i] for i in range(n)]
+    third = [2.0 * moved[i] - h * (K[12][i] + K[0][i]) for i in range(n)]
+    rest = [[h * p.combine(DOP853_D[k].tolist(), [v[i] for v in K]) for i in range(n)] for k in range(4)]
+    return [moved, second, third, *rest]
+
+
+def rosenbrock_levels(
+    p: Program, x: Sequence[Value], new: Sequence[Value], U: Sequence[Sequence[Value]]
+) -> list[list[Value]]:
+    """Coefficients of theta to theta^4 of the interpolant of Rodas5P."""
+    out: list[list[Value]] = [[], [], [], []]
+    for i in range(len(x)):
+        a, b, c = (p.combine(RODAS5P_H[k].tolist(), [u[i] for u in U]) for k in range(3))
+        for level, value in zip(out, (new[i] - x[i] + a, b - a, c - b, -c), strict=True):
+            level.append(value)
+    return out
+
+
+def read_off(method: str, layout: Layout, lanes: int) -> str:
+    """Source of ``read_off``: the state at each lane's next output time."""
+    p = Program("read_off", lanes)
+    n = layout.n
+    theta = (p.row(rows.NEXT) - p.row(rows.BEFORE)) / p.row(rows.USED)
+    for i in range(n):
+        levels = [p.row(layout.interpolant + k * n + i) for k in range(layout.powers)]
+        total = levels[-1]
+        for k in range(layout.powers - 2, -1, -1):
+            # nested: theta (F0 + (1 - theta) (F1 + theta (F2 + ...))); else powers of theta
+            total = levels[k] + (theta if method != "dop853" or k % 2 else 1.0 - theta) * total
+        p.store(layout.read_off + i, p.row(layout.before + i) + theta * total)
+    return p.source()
