@@ -23,7 +23,7 @@ from toymesa.kernels.rows import integrate_rows, iterate_rows, observe_rows
 Array = NDArray[np.float64]
 METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
 # the same methods on many trajectories side by side; "lanes" is "auto" there
-LANES = {"lanes": "auto", "tsit5-lanes": "tsit5", "dop853-lanes": "dop853", "rodas5p-lanes": "rodas5p"}
+LANES = {"lanes": "auto", "taylor-lanes": "taylor", "tsit5-lanes": "tsit5", "dop853-lanes": "dop853", "rodas5p-lanes": "rodas5p"}
 _BLOCK = 64
 
 
@@ -49,17 +49,19 @@ class Controls:
 class Batch:
     """Results of a batch. states: (row, time, state); status and report a row each (``kernels.integrate``).
 
-    elsewhere: rows that lanes gave up and a method one trajectory at a time solved.
+    methods: what the columns of ``steps`` count. elsewhere: rows that lanes gave up and a method one trajectory at a time
+    solved, with its usual columns.
     """
 
     states: Array
     status: NDArray[np.int64]
     report: Array
+    methods: tuple[str, str, str] = ("tsit5", "dop853", "rodas5p")
     elsewhere: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def steps(self) -> Array:
-        """Accepted steps by method, (row, 3): tsit5, dop853, rodas5p."""
+        """Accepted steps by method, (row, 3): of a pair of order 5, a method of high order, an implicit one."""
         return self.report[:, 2:5]
 
     @property
@@ -149,7 +151,7 @@ def _lanes(
         method=LANES[c.method], times=np.abs(times - t0), t0=t0, direction=direction, rtol=c.rtol,
         atol=c.absolute(compiled.n), first_step=c.first_step, max_step=c.max_step, max_steps=c.max_steps, steady=c.steady,
     )  # fmt: skip
-    given_up = run_lanes(
+    used, given_up = run_lanes(
         compiled.model, run, starts, params, out.states, out.report, out.status, threads=threads, progress=progress
     )
     if given_up.size:
@@ -157,7 +159,8 @@ def _lanes(
             compiled, times, starts[given_up], params[given_up], replace(c, method=LANES[c.method]), t0=t0, threads=threads
         )
         out.states[given_up], out.status[given_up], out.report[given_up] = alone.states, alone.status, alone.report
-    return replace(out, elsewhere=given_up)
+    high = "taylor" if "taylor" in used else "dop853"
+    return replace(out, methods=("tsit5-lanes", f"{high}-lanes", "rodas5p-lanes"), elsewhere=given_up)
 
 
 def record(

@@ -27,6 +27,8 @@ from toymesa.symbolic.model import Model
 
 # from so many cells on the time to compile lanes (a tenth of a second or two) is won back
 _MANY = 1000
+# what the columns of the steps count where trajectories are solved one at a time
+_ALONE = ("tsit5", "dop853", "rodas5p")
 
 
 @named_arguments
@@ -61,8 +63,8 @@ def solve(
         coordinates of a simplex instead of log-odds.
     method : "auto" (a closed form where it holds in all cells, else explicit with automatic switching to Rodas5P),
         "closed", "tsit5", "dop853", "rodas5p"; or, for many cells, the same side by side in vector registers: "lanes"
-        (explicit, and Rodas5P for what turns stiff; what "auto" takes from 1000 cells on), "tsit5-lanes",
-        "dop853-lanes", "rodas5p-lanes".
+        (explicit, and Rodas5P for what turns stiff; what "auto" takes from 1000 cells on), "taylor-lanes",
+        "tsit5-lanes", "dop853-lanes", "rodas5p-lanes".
     rtol, atol : local error per step is kept below atol + rtol |x|; atol may be one number a state.
     events : name -> expression, formula text, or (expression, {"direction": -1|0|1, "terminal": bool}). Every sign
         change is found, also several within one step; a zero at the start and a tangency are none.
@@ -141,7 +143,7 @@ def _numerical(
     states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
     status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
     out = Outcome(states, status, np.zeros((rows, 3)), np.zeros(rows), np.full((rows, n), np.nan), "")
-    good, alone = np.flatnonzero(~batch.bad), np.empty(0, dtype=np.int64)
+    good, alone, methods = np.flatnonzero(~batch.bad), np.empty(0, dtype=np.int64), _ALONE
     if watched:
         _watch(model, batch, times, how, watched, out, show)
     elif good.size:
@@ -152,8 +154,8 @@ def _numerical(
         )  # fmt: skip
         out.states[good], out.status[good], out.steps[good] = result.states, result.status, result.steps
         out.when[good], out.reached[good] = result.report[:, 0], result.reached
-        alone = good[result.elsewhere]
-    out.label = "iteration" if model.discrete else _used(out.steps, how, alone)
+        methods, alone = result.methods, good[result.elsewhere]
+    out.label = "iteration" if model.discrete else "+".join(_used(out.steps, methods, alone)) or how.method
     return out
 
 
@@ -165,15 +167,12 @@ def in_lanes(model: Model, how: Controls, cells: int) -> Controls:
     return replace(how, method="lanes") if many else how
 
 
-def _used(steps: Array, how: Controls, alone: NDArray[np.int64]) -> str:
+def _used(steps: Array, methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:
     """The methods that made steps; ``alone``: cells that lanes left to a method one trajectory at a time."""
-    side_by_side = np.ones(len(steps), dtype=bool) if how.method in LANES else np.zeros(len(steps), dtype=bool)
-    side_by_side[alone] = False
-    names = []
-    for which, ending in ((side_by_side, "-lanes"), (~side_by_side, "")):
-        total = steps[which].sum(axis=0)
-        names += [m + ending for m, s in zip(("tsit5", "dop853", "rodas5p"), total, strict=True) if s > 0]
-    return "+".join(names) or how.method
+    mine = np.ones(len(steps), dtype=bool)
+    mine[alone] = False
+    names = [m for m, s in zip(methods, steps[mine].sum(axis=0), strict=True) if s > 0]
+    return names + [m for m, s in zip(_ALONE, steps[~mine].sum(axis=0), strict=True) if s > 0]
 
 
 def _watch(

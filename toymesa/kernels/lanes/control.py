@@ -83,7 +83,8 @@ def finish(
     code = p.constant(rows.NOTHING)
     code = p.select(done + refused >= p.shared(rows.MOST_STEPS), rows.OUT_OF_STEPS, code)
     if hits is not None:
-        code = p.select(hits >= 12.0, rows.TURNED_STIFF, code)
+        # an implicit step costs more the more states there are: with many of them stiffness must last to be worth it
+        code = p.select(hits >= (12.0 if layout.n <= 5 else 60.0), rows.TURNED_STIFF, code)
     floor = (16.0 * _EPS) * p.maximum(reached, 1e-290)
     code = p.select(step < floor, rows.COLLAPSED, code)
     code = p.select(~(step >= 0.0), rows.COLLAPSED, code)
@@ -101,9 +102,10 @@ def finish(
         p.store(layout.state + i, p.select(accepted, new[i], x[i]))
         p.store(layout.rate + i, p.select(accepted, new_rate[i], rate[i]))
     if kept is not None:
+        first = layout.kept if layout.stages else layout.interpolant
         for s, stage in enumerate(kept):
             for i in range(layout.n):
-                p.store(layout.kept + s * layout.n + i, stage[i])
+                p.store(first + s * layout.n + i, stage[i])
     p.store(rows.HELD, p.select(accepted, rows.TAKEN, p.select(sound, rows.REFUSED, rows.UNDEFINED)))
     if ending.outputs:
         p.store(rows.BEFORE, elapsed)

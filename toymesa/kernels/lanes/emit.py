@@ -197,9 +197,16 @@ class Program:
             total = self.add(total, term)
         return self.of(total)
 
-    def combine(self, coefficients: Sequence[float], values: Sequence[Value]) -> Value:
-        """The linear combination without its zero coefficients."""
-        return self.sum([v * float(c) for c, v in zip(coefficients, values, strict=True) if c != 0.0])
+    def combine(self, coefficients: Sequence[float], vectors: Sequence[Sequence[Value]]) -> list[Value]:
+        """The linear combination of vectors, without its zero coefficients.
+
+        Written coefficient by coefficient, not component by component, so that each one is loaded once.
+        """
+        totals: list[Value] = [self.constant(0.0)] * len(vectors[0])
+        for c, vector in zip(coefficients, vectors, strict=True):
+            if c != 0.0:
+                totals = [total + v * float(c) for total, v in zip(totals, vector, strict=True)]
+        return totals
 
     def maximum(self, a: Value | float, b: Value | float) -> Value:
         """The larger; b where either is NaN."""

@@ -97,14 +97,12 @@ def advance(pair: Pair, layout: Layout, formulas: Formulas, lanes: int, *, hand_
 
 
 def _moved(p: Program, x: Sequence[Value], h: Value, row: NDArray[np.float64], K: Sequence[Sequence[Value]]) -> list[Value]:
-    return [x[i] + h * p.combine(row.tolist(), [k[i] for k in K]) for i in range(len(x))]
+    return [v + h * slope for v, slope in zip(x, p.combine(row.tolist(), K), strict=True)]
 
 
 def _error(p: Program, pair: Pair, h: Value, x: Sequence[Value], new: Sequence[Value], K: list[list[Value]]) -> Value:
     """The largest component of the error in units of its tolerance; one division for all of them."""
-    estimates = [
-        [p.combine(e.tolist()[: len(K)], [k[i] for k in K]) for i in range(len(x))] for e in pair.errors
-    ]
+    estimates = [p.combine(e.tolist()[: len(K)], K) for e in pair.errors]
     rtol = p.shared(RTOL)
     scales = [
         p.shared(FIXED_SHARED + i) + rtol * p.maximum(abs(x[i]), abs(new[i])) for i in range(len(x))

@@ -36,6 +36,10 @@ class Reader:
         """Let a symbol stand for an expression."""
         self._known[symbol] = self.read(expr)
 
+    def know(self, expr: Any, value: Value) -> None:
+        """Let an expression stand for a value."""
+        self._known[expr] = value
+
     def _write(self, expr: Any) -> Value:
         if expr.is_number and not expr.free_symbols:
             return self.program.constant(float(expr))
@@ -86,12 +90,16 @@ class Reader:
         base, exponent = expr.base, expr.exp
         if exponent.is_Rational and exponent.is_negative:
             return 1.0 / self.read(sp.Pow(base, -exponent))
+        return self.power(self.read(base), exponent)
+
+    def power(self, base: Value, exponent: Any) -> Value:
+        """base to an exponent that is no negative number."""
         if exponent.is_Integer:
-            return power(self.program, self.read(base), int(exponent))
+            return power(self.program, base, int(exponent))
         if exponent.is_Rational and exponent.q == 2:
-            root = self.program.call("sqrt", self.read(base))
+            root = self.program.call("sqrt", base)
             return root if exponent.p == 1 else power(self.program, root, int(exponent.p))
-        return FUNCTIONS["pow"](self.program, self.read(base), self.read(exponent))
+        return FUNCTIONS["pow"](self.program, base, self.read(exponent))
 
     def _Abs(self, expr: Any) -> Value:
         return abs(self.read(expr.args[0]))
@@ -115,15 +123,20 @@ class Reader:
         return self._fold(self.program.minimum, expr)
 
     def _fold(self, function: Any, expr: Any) -> Value:
-        values = [self.read(a) for a in expr.args]
+        return self._largest(function, [self.read(a) for a in expr.args])
+
+    def _largest(self, function: Any, values: Sequence[Value]) -> Value:
         total = values[0]
         for v in values[1:]:
             total = function(v, total)
         return total
 
     def _LogSumExp(self, expr: Any) -> Value:
-        values = [self.read(a) for a in expr.args]
-        top = self._fold(self.program.maximum, expr)
+        return self.log_sum_exp([self.read(a) for a in expr.args])
+
+    def log_sum_exp(self, values: Sequence[Value]) -> Value:
+        """log(e^a + e^b + ...), the largest taken out."""
+        top = self._largest(self.program.maximum, values)
         exps = self.program.sum([FUNCTIONS["exp"](self.program, v - top) for v in values])
         return top + FUNCTIONS["log"](self.program, exps)
 

@@ -12,6 +12,7 @@ from toymesa.errors import ModelError
 from toymesa.kernels.lanes.emit import Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
 from toymesa.kernels.lanes.layout import Layout
+from toymesa.kernels.lanes.series import Coefficient, Series, SeriesReader, has_series
 from toymesa.symbolic.model import TIME, Model
 
 
@@ -56,6 +57,40 @@ class Formulas:
         values, n = self._values(p, form, t, x), self.n
         rest: list[Value | None] = [None if z else v for z, v in zip(zero, values[n:], strict=True)]
         return values[:n], [rest[i * n : (i + 1) * n] for i in range(n)], rest[n * n :]
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the rates are made of functions that have Taylor series everywhere, so that Taylor's method applies."""
+        moving = {*self.model.states, TIME}
+        return all(has_series(e, moving) for e in self.model.flow.values())
+
+    def series(
+        self, p: Program, t: Value, x: Sequence[Value], direction: Value, order: int
+    ) -> tuple[list[list[Coefficient]], list[list[Coefficient]]]:
+        """Taylor coefficients in the elapsed time of the solution through (t, x), and of its rates: by order, then state."""
+        first = Layout(self.n, self.m).params
+        at_start: dict[Any, Value] = {s: p.row(first + i, varies=False) for i, s in enumerate(self.model.params)}
+        solution: list[Series] = []
+        known: dict[Any, Series] = {TIME: Series(lambda k: t if k == 0 else (direction if k == 1 else None))}
+
+        def follow(i: int) -> Series:
+            def rule(k: int) -> Coefficient:
+                if k == 0:
+                    return x[i]
+                slope = rates[i][k - 1]
+                return None if slope is None else slope * (direction * (1.0 / k))
+
+            return Series(rule)
+
+        for i, s in enumerate(self.model.states):
+            known[s] = follow(i)
+            solution.append(known[s])
+        form = self._rates
+        reader = SeriesReader(p, known, at_start)
+        for symbol, value in form[0]:
+            reader.define(symbol, value)
+        rates = [reader.read(e) for e in form[1]]
+        return [[s[k] for s in solution] for k in range(order + 1)], [[r[k] for r in rates] for k in range(order)]
 
 
 def unsuited(model: Model) -> str | None:

@@ -17,13 +17,15 @@ SIZES = {"tsit5": (7, 4), "dop853": (13, 7), "rodas5p": (8, 4)}
 def between(method: str, layout: Layout, formulas: Formulas, lanes: int) -> str:
     """Source of ``between``: from the stages of the last step to the coefficients of its interpolant."""
     p = Program("between", lanes)
+    if method == "taylor":  # its coefficients are the interpolant
+        return p.source()
     n = layout.n
     x = [p.row(layout.before + i) for i in range(n)]
     new = [p.row(layout.state + i) for i in range(n)]
     kept = [[p.row(layout.kept + s * n + i) for i in range(n)] for s in range(layout.stages)]
     h = p.row(rows.USED) * p.shared(rows.DIRECTION)
     if method == "tsit5":
-        levels = [[h * p.combine(TSIT5_P[:, k].tolist(), [K[i] for K in kept]) for i in range(n)] for k in range(4)]
+        levels = [[h * v for v in p.combine(TSIT5_P[:, k].tolist(), kept)] for k in range(4)]
     elif method == "dop853":
         levels = _dop853(p, formulas, x, new, kept, h)
     else:
@@ -41,13 +43,13 @@ def _dop853(
     n, elapsed = len(x), p.row(rows.BEFORE)
     K = list(kept)
     for s in range(13, 16):
-        y = [x[i] + h * p.combine(DOP853_A[s, :s].tolist(), [k[i] for k in K]) for i in range(n)]
+        y = [v + h * slope for v, slope in zip(x, p.combine(DOP853_A[s, :s].tolist(), K), strict=True)]
         t = p.shared(rows.START_TIME) + p.shared(rows.DIRECTION) * elapsed + h * float(DOP853_C[s])
         K.append(formulas.rates(p, t, y))
     moved = [new[i] - x[i] for i in range(n)]
     second = [h * K[0][i] - moved[i] for i in range(n)]
     third = [2.0 * moved[i] - h * (K[12][i] + K[0][i]) for i in range(n)]
-    rest = [[h * p.combine(DOP853_D[k].tolist(), [v[i] for v in K]) for i in range(n)] for k in range(4)]
+    rest = [[h * v for v in p.combine(DOP853_D[k].tolist(), K)] for k in range(4)]
     return [moved, second, third, *rest]
 
 
@@ -55,19 +57,20 @@ def rosenbrock_levels(
     p: Program, x: Sequence[Value], new: Sequence[Value], U: Sequence[Sequence[Value]]
 ) -> list[list[Value]]:
     """Coefficients of theta to theta^4 of the interpolant of Rodas5P."""
-    out: list[list[Value]] = [[], [], [], []]
-    for i in range(len(x)):
-        a, b, c = (p.combine(RODAS5P_H[k].tolist(), [u[i] for u in U]) for k in range(3))
-        for level, value in zip(out, (new[i] - x[i] + a, b - a, c - b, -c), strict=True):
-            level.append(value)
-    return out
+    a, b, c = (p.combine(RODAS5P_H[k].tolist(), U) for k in range(3))
+    n = range(len(x))
+    return [
+        [new[i] - x[i] + a[i] for i in n], [b[i] - a[i] for i in n], [c[i] - b[i] for i in n], [-c[i] for i in n]
+    ]  # fmt: skip
 
 
 def read_off(method: str, layout: Layout, lanes: int) -> str:
     """Source of ``read_off``: the state at each lane's next output time."""
     p = Program("read_off", lanes)
     n = layout.n
-    theta = (p.row(rows.NEXT) - p.row(rows.BEFORE)) / p.row(rows.USED)
+    theta = p.row(rows.NEXT) - p.row(rows.BEFORE)
+    if method != "taylor":  # whose powers are of time itself
+        theta = theta / p.row(rows.USED)
     for i in range(n):
         levels = [p.row(layout.interpolant + k * n + i) for k in range(layout.powers)]
         total = levels[-1]

@@ -36,13 +36,11 @@ def advance(layout: Layout, formulas: Formulas, lanes: int, *, ending: Ending) -
     y: list[Value] = list(x)
     for s in range(_STAGES):
         if s:
-            y = [x[i] + p.combine(RODAS5P_A[s, :s].tolist(), [u[i] for u in U]) for i in range(n)]
+            y = [v + moved for v, moved in zip(x, p.combine(RODAS5P_A[s, :s].tolist(), U), strict=True)]
         f = here if s == 0 else formulas.rates(p, start_time + direction * (elapsed + h * float(RODAS5P_C[s])), y)
-        right = []
+        right, held = [], p.combine(RODAS5P_B[s, :s].tolist(), U) if s else []
         for i in range(n):
-            total = f[i]
-            if s:
-                total = total + over * p.combine(RODAS5P_B[s, :s].tolist(), [u[i] for u in U])
+            total = f[i] + over * held[i] if s else f[i]
             slope = drift[i]
             if slope is not None and RODAS5P_D[s] != 0.0:
                 total = total + (signed * float(RODAS5P_D[s])) * slope
@@ -75,8 +73,8 @@ def _defect(
 ) -> list[Value]:  # fmt: skip
     """By how much the interpolant misses the rates in the middle of the step (Steinebach 2023)."""
     levels = rosenbrock_levels(p, x, new, U)
-    middle = [x[i] + p.combine([0.5, 0.25, 0.125, 0.0625], [v[i] for v in levels]) for i in range(len(x))]
-    slopes = [p.combine([1.0, 1.0, 0.75, 0.5], [v[i] for v in levels]) for i in range(len(x))]
+    middle = [v + moved for v, moved in zip(x, p.combine([0.5, 0.25, 0.125, 0.0625], levels), strict=True)]
+    slopes = p.combine([1.0, 1.0, 0.75, 0.5], levels)
     return [f - slope / h for f, slope in zip(formulas.rates(p, t, middle), slopes, strict=True)]
 
 

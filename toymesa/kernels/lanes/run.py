@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from toymesa.kernels.integrate import REPORT
 from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, drive
 from toymesa.kernels.lanes.layout import FIXED_SHARED
-from toymesa.kernels.lanes.programs import Programs, programs
+from toymesa.kernels.lanes.programs import Programs, explicit_method, programs
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _BLOCK = 2048
-_COLUMNS = {"tsit5": 2, "dop853": 3, "rodas5p": 4}
+_COLUMNS = {"taylor": 3, "tsit5": 2, "dop853": 3, "rodas5p": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a run needs besides starts and parameters. method: "tsit5", "dop853", "rodas5p" or "auto", as in the lanes.
+    """What a run needs besides starts and parameters. method: "taylor", "tsit5", "dop853", "rodas5p" or "auto".
 
     times: elapsed times, rising from 0 on; direction: 1 or -1. atol: one number a state.
     """
@@ -43,18 +43,15 @@ class Run:
 def run_lanes(
     model: Model, run: Run, starts: Array, params: Array, out: Array, report: Array, status: NDArray[np.int64],
     *, threads: int | None = None, progress: Callable[[int, int], None] | None = None,
-) -> NDArray[np.int64]:  # fmt: skip
-    """Fill states, reports and statuses; returns the rows that must be solved outside the lanes."""
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:  # fmt: skip
+    """Fill states, reports and statuses; returns the methods used and the rows that must be solved outside the lanes."""
     rows = starts.shape[0]
     outputs = run.times.size > 1 and not run.steady
-    explicit = None if run.method == "rodas5p" else run.method
+    phases = (run.method,)
     if run.method == "auto":
-        explicit = "tsit5" if run.rtol > 1e-6 else "dop853"
-    phases = [] if explicit is None else [explicit]
-    if run.method in ("auto", "rodas5p"):
-        phases.append("rodas5p")
+        phases = (explicit_method(model, run.rtol), "rodas5p")
     # the first method is compiled by this thread, not by every one; the second only where something is handed over
-    programs(model, phases[0], outputs=outputs, steady=run.steady, hand_over=len(phases) > 1)
+    programs(model, phases[0], rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=len(phases) > 1)
     steps, reached = np.zeros(rows), np.zeros(rows, dtype=np.int64)
     shared = np.array([run.rtol, run.max_step, run.t0, run.direction, float(run.max_steps), *run.atol])
     assert shared.size == FIXED_SHARED + starts.shape[1]
@@ -65,7 +62,7 @@ def run_lanes(
         for phase in phases:
             if queue.size:
                 made = programs(
-                    model, phase, outputs=outputs, steady=run.steady, hand_over=len(phases) > 1 and phase != "rodas5p"
+                    model, phase, rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=len(phases) > 1 and phase != "rodas5p"
                 )
                 inner = made["between"] if outputs else made["prepare"]
                 after = made["read_off"] if outputs else made["prepare"]
@@ -88,7 +85,7 @@ def run_lanes(
             if progress is not None:
                 progress(finished, rows)
     report[:, 0] = run.t0 + run.direction * report[:, 0]
-    return np.flatnonzero(status == ELSEWHERE)
+    return phases, np.flatnonzero(status == ELSEWHERE)
 
 
 def _workspace(made: Programs) -> Array:

@@ -1,0 +1,94 @@
+"""Programs of Taylor's method: steps as long as the last two coefficients allow, each lane its own (Jorba and Zou 2005).
+
+A step is chosen before it is made, from the size of its last terms. It is then checked by its defect at the end, p'(h) -
+f(p(h)), which is seen at once where a solution is not as smooth as its coefficients promise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from toymesa.kernels.lanes import layout as rows
+from toymesa.kernels.lanes.control import Ending, finish, largest
+from toymesa.kernels.lanes.emit import Program, Value
+from toymesa.kernels.lanes.formulas import Formulas
+from toymesa.kernels.lanes.functions import rough_power
+from toymesa.kernels.lanes.layout import FIXED_SHARED, RTOL, Layout
+from toymesa.kernels.lanes.series import Coefficient
+
+_SAFETY = 0.9
+
+
+def best_order(rtol: float) -> int:
+    """The order at which a given accuracy costs least, about -log(tolerance)/2 (Jorba and Zou 2005); the minimum is flat."""
+    return min(max(math.ceil(-0.5 * math.log(rtol)), 5), 20)
+
+
+def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_over: bool, ending: Ending) -> str:
+    """Source of ``advance``: steps in all lanes until one of them has arrived, failed, or has something to hand over."""
+    p = Program("advance", lanes, loop=True)
+    n = layout.n
+    x = [p.row(layout.state + i) for i in range(n)]
+    elapsed, end = p.row(rows.ELAPSED), p.row(rows.END)
+    direction, start_time, rtol = p.shared(rows.DIRECTION), p.shared(rows.START_TIME), p.shared(RTOL)
+    coefficients, slopes_by_order = formulas.series(p, start_time + direction * elapsed, x, direction, order)
+    scales = [p.shared(FIXED_SHARED + i) + rtol * abs(x[i]) for i in range(n)]
+    last_but_one, last_one = (_size(p, coefficients[k], scales) for k in (order - 1, order))
+    longest = p.minimum(_reach(p, last_but_one, order - 1), _reach(p, last_one, order)) * _SAFETY
+    # a step that was refused is not proposed again, nor is the longest allowed one exceeded
+    held = p.row(rows.HELD) > 0.0
+    bound = p.select(held | (p.row(rows.ACCEPTED) < 1.0), p.row(rows.STEP), p.shared(rows.LONGEST))
+    proposed = p.minimum(longest, bound)
+    left = end - elapsed
+    final = left <= proposed * (1.0 + 1e-12)
+    h = p.select(final, left, proposed)
+    new = _polynomial(p, coefficients, h)
+    slopes = _polynomial(p, slopes_by_order, h)  # of f along the series
+    there = formulas.rates(p, start_time + direction * (elapsed + h), new)
+    defects = [abs(f - slope) for f, slope in zip(there, slopes, strict=True)]
+    ends = [p.shared(FIXED_SHARED + i) + rtol * p.maximum(abs(x[i]), abs(new[i])) for i in range(n)]
+    top, bottom, _ = largest(p, defects, ends, None)
+    error = h * top / (bottom * (3.0 * (order + 1)))
+    sound = ending.finite(p, new) & (error < float("inf"))
+    good = sound & (error <= 1.0)
+    hits = p.row(rows.STIFF)
+    if hand_over:
+        # at the limit of stability the terms are those of a mode that is all error, h^k lambda^k / k!
+        rate_constant = float(order) * last_one
+        limited = h * rate_constant > 0.6 * math.factorial(order) ** (1.0 / order) * last_but_one
+        counted = p.select(limited, hits + 1.0, p.maximum(hits - 1.0, 0.0))
+        hits = p.select(good, counted, hits)
+        p.store(rows.STIFF, hits)
+    factor = p.select(good, 8.0, p.select(sound, 0.5, 0.2))
+    rate = [p.of(0.0) if v is None else v for v in slopes_by_order[0]]
+    return finish(
+        p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=factor, x=x, new=new, rate=rate,
+        new_rate=there, hits=hits if hand_over else None, kept=[[p.of(0.0) if v is None else v for v in c] for c in coefficients[1:]] if layout.powers else None,
+    )  # fmt: skip
+
+
+def _size(p: Program, coefficients: Sequence[Coefficient], scales: Sequence[Value]) -> Value:
+    """The largest coefficient of one order in units of its tolerance."""
+    some = [(abs(c), s) for c, s in zip(coefficients, scales, strict=True) if c is not None]
+    if not some:
+        return p.constant(0.0)
+    top, bottom, _ = largest(p, [c for c, _ in some], [s for _, s in some], None)
+    return top / bottom
+
+
+def _reach(p: Program, size: Value, k: int) -> Value:
+    """The step at which the term of order k is as large as its tolerance."""
+    return rough_power(p, p.minimum(p.maximum(size, 1e-290), 1e290), -1.0 / k)
+
+
+def _polynomial(p: Program, coefficients: Sequence[Sequence[Coefficient]], h: Value) -> list[Value]:
+    """The series at h for every state, by Horner's rule."""
+    out = []
+    for i in range(len(coefficients[0])):
+        total: Coefficient = None
+        for c in reversed([line[i] for line in coefficients]):
+            raised = None if total is None else total * h
+            total = raised if c is None else (c if raised is None else c + raised)
+        out.append(p.of(0.0) if total is None else total)
+    return out
