@@ -162,15 +162,14 @@ def log1p(p: Program, x: Value) -> Value:
 def _quadrant(p: Program, x: Value) -> tuple[Value, Value, Value]:
     """x = k pi/2 + r + c for abs(x) < 2^30: sin and cos of r + c, and k in the lowest bits of an integer.
 
-    Cody and Waite's reduction with fma: the first difference is exact, the product with the second part too.
+    Cody and Waite's reduction with fma: ``first`` is exact, a multiple of 2^-53 below 1, and so is ``second``, one of 2^-76.
     """
     shifted = p.fma(x, PER_HALF_PI, _ROUND)
     k = shifted - _ROUND
     first = p.fma(-k, HALF_PI[0], x)
     second = k * HALF_PI[1]
     total = first - second
-    part = total - first
-    lost = (first - (total - part)) - (second + part)
+    lost = (first - total) - second  # exact if abs(first) >= abs(second), and total is exact below 2^-23
     lost = p.fma(-k, HALF_PI[3], p.fma(-k, HALF_PI[2], lost))
     r = total + lost
     c = (total - r) + lost

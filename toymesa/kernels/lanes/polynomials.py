@@ -35,7 +35,7 @@ COS = (
     -1.1359559395069261e-11,
 )  # fmt: skip
 
-# ln 2 in two parts: the nearest number and what is left; and with a first part of 42 bits, whose product with an exponent is exact
+# ln 2 in two parts: the nearest number and the rest; and with a first part of 42 bits, whose product with k is exact
 LN2 = (float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56"))
 LN2_SHORT = (float.fromhex("0x1.62e42fefa38p-1"), float.fromhex("0x1.ef35793c7673p-45"))
 PER_LN2 = float.fromhex("0x1.71547652b82fep+0")  # 1/ln 2
