@@ -269,6 +269,23 @@ class Program:
             out = self.emit(f"insertelement {{T}} {{0}}, double {{1}}, i64 {lane}", FLOAT, (out, result))
         return out
 
+    def rarely(self, condition: Value, make: Callable[[], Value], otherwise: Value) -> Value:
+        """What ``make`` writes where the condition holds, else ``otherwise``; skipped as long as it holds in no lane."""
+        level = max(condition.level, otherwise.level)
+        lines, known, name = self._lines[level], dict(self._known), f"rare{self._count}"
+        self._count += 1
+        lines += [
+            f"  %{name}.bits = bitcast {self._type(BOOL)} {condition.name} to i{self.lanes}",
+            f"  %{name}.none = icmp eq i{self.lanes} %{name}.bits, 0",
+            f"  br label %{name}.before", f"{name}.before:",
+            f"  br i1 %{name}.none, label %{name}.after, label %{name}.make", f"{name}.make:",
+        ]  # fmt: skip
+        made = self.select(condition, make(), otherwise)
+        lines += [f"  br label %{name}.after", f"{name}.after:"]
+        self._known = known  # what was written in the branch is not there without it
+        text = f"phi {{T}} [ {{0}}, %{name}.before ], [ {{1}}, %{name}.make ]"
+        return self.emit(text, FLOAT, (otherwise, made), level=level)
+
     # ------------------------------------------------------------ memory
 
     def row(self, k: int, *, varies: bool = True) -> Value:

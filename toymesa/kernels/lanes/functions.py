@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from toymesa.kernels.lanes import elementary
 from toymesa.kernels.lanes.emit import Program, Value
+from toymesa.kernels.lanes.polynomials import horner
 
 
 def _library(name: str) -> Callable[..., Value]:
@@ -17,11 +19,13 @@ def _library(name: str) -> Callable[..., Value]:
 # SymPy's name -> how a program computes it
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     name: _library(name)
-    for name in (
-        *("exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
-        *("erf", "erfc", "atan2", "expm1", "log1p", "pow"),
-    )
-} | {"gamma": _library("tgamma"), "loggamma": _library("lgamma")}
+    for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc", "atan2", "pow")
+} | {
+    **{"exp": elementary.exp, "log": elementary.log, "expm1": elementary.expm1, "log1p": elementary.log1p},
+    **{"sin": elementary.sin, "cos": elementary.cos, "tan": elementary.tan},
+    **{"sinh": elementary.sinh, "cosh": elementary.cosh, "tanh": elementary.tanh},
+    **{"gamma": _library("tgamma"), "loggamma": _library("lgamma")},
+}
 
 
 def power(program: Program, x: Value, n: int) -> Value:
@@ -43,21 +47,12 @@ def rough_power(program: Program, x: Value, exponent: float) -> Value:
     whole = program.as_number(field) - (2.0**52 + 1023.0)
     digits = program.bits("or", program.bits("and", word, program.integer(0xFFFFFFFFFFFFF)), program.integer(1023 << 52))
     m = program.as_number(digits)
-    log2 = whole + _horner(m, _LOG2)
+    log2 = whole + horner(m, _LOG2)
     y = log2 * exponent
     shifted = y + 1.5 * 2.0**52  # rounds to a whole number, which is then in the lowest bits
     r = y - (shifted - 1.5 * 2.0**52)
     scale = program.bits("shl", program.as_integer(shifted), program.integer(52))
-    return program.as_number(program.bits("add", program.as_integer(_horner(r, _EXP2)), scale))
-
-
-def _horner(x: Value, coefficients: tuple[float, ...]) -> Value:
-    """The polynomial with these coefficients, the constant one first."""
-    total: Value | float = coefficients[-1]
-    for c in coefficients[-2::-1]:
-        total = x * total + c
-    assert isinstance(total, Value)
-    return total
+    return program.as_number(program.bits("add", program.as_integer(horner(r, _EXP2)), scale))
 
 
 # fits by Chebyshev nodes: log2 on [1, 2] to 1e-4, 2^r on [-1/2, 1/2] to 4e-6
