@@ -23,7 +23,13 @@ from toymesa.kernels.rows import integrate_rows, iterate_rows, observe_rows
 Array = NDArray[np.float64]
 METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
 # the same methods on many trajectories side by side; "lanes" is "auto" there
-LANES = {"lanes": "auto", "taylor-lanes": "taylor", "tsit5-lanes": "tsit5", "dop853-lanes": "dop853", "rodas5p-lanes": "rodas5p"}
+LANES = {
+    "lanes": "auto",
+    "taylor-lanes": "taylor",
+    "tsit5-lanes": "tsit5",
+    "dop853-lanes": "dop853",
+    "rodas5p-lanes": "rodas5p",
+}
 _BLOCK = 64
 
 
@@ -156,7 +162,13 @@ def _lanes(
     )
     if given_up.size:
         alone = run_batch(
-            compiled, times, starts[given_up], params[given_up], replace(c, method=LANES[c.method]), t0=t0, threads=threads
+            compiled,
+            times,
+            starts[given_up],
+            params[given_up],
+            replace(c, method=LANES[c.method]),
+            t0=t0,
+            threads=threads,
         )
         out.states[given_up], out.status[given_up], out.report[given_up] = alone.states, alone.status, alone.report
     high = "taylor" if "taylor" in used else "dop853"

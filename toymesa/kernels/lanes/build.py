@@ -30,7 +30,7 @@ PROGRAM = nb.types.FunctionType(_SIGNATURE)
 _FORMAT = 1
 
 
-class Address(WrapperAddressProtocol):  # type: ignore[misc]  # numba is untyped
+class Address(WrapperAddressProtocol):
     """A compiled program, to be called from numba with the addresses of its workspace and of its constants."""
 
     def __init__(self, engine: Any, name: str) -> None:
@@ -70,7 +70,11 @@ def _target() -> Any:
     llvm.initialize_native_asmprinter()
     triple = llvm.Target.from_default_triple()
     return triple.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, codemodel="jitdefault", jit=True
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        codemodel="jitdefault",
+        jit=True,
     )
 
 

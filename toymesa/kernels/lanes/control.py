@@ -42,7 +42,7 @@ class Ending:
             bound = p.shared(rows.FIXED_SHARED + i) + rtol * abs(x[i])
             still = still & (abs(rate[i]) * elapsed < bound)
             fixed = fixed & p.compare("oeq", rate[i], 0.0)
-        return still | (fixed & (p.row(rows.ACCEPTED) >= 1.0))
+        return still | fixed
 
 
 def largest(

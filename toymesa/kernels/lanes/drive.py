@@ -27,7 +27,6 @@ from toymesa.kernels.lanes.layout import (
     ACTIVE,
     ARRIVED,
     CODE,
-    COLLAPSED,
     ELAPSED,
     END,
     ERROR,
@@ -36,8 +35,8 @@ from toymesa.kernels.lanes.layout import (
     LOST_PIVOT,
     NEXT,
     NOTHING,
-    OUTPUT,
     OUT_OF_STEPS,
+    OUTPUT,
     REJECTED,
     STEADY,
     STEP,
@@ -168,7 +167,7 @@ def drive(
                 W[ACTIVE, lane] = 0.0
                 owner[lane] = -1
                 alive -= 1
-                if code == ARRIVED or code == STEADY:
+                if code in (ARRIVED, STEADY):
                     status[r] = OK if code == STEADY or not steady else NOT_STEADY
                     if not outputs and status[r] == OK:
                         for i in range(n):

@@ -96,9 +96,7 @@ class Program:
         """The same number in every lane."""
         x = float(x)
         bits = struct.unpack("<Q", struct.pack("<d", x))[0]
-        return self._remember(
-            ("constant", bits), lambda: Value(self, f"splat (double 0x{bits:016X})", FLOAT, 0, x)
-        )
+        return self._remember(("constant", bits), lambda: Value(self, f"splat (double 0x{bits:016X})", FLOAT, 0, x))
 
     def truth(self, x: bool) -> Value:
         """The same truth value in every lane."""
@@ -325,9 +323,18 @@ class Program:
                 "  %none = icmp eq i64 %mask, 0", "  br i1 %none, label %again, label %done", "done:", "  ret i64 %mask",
             ]  # fmt: skip
         return "\n".join(
-            [*sorted(self._declared), f"define i64 @{self.name}(ptr noalias %W, ptr noalias %C) #0 {{", "start:", *body, "}"]
+            [
+                *sorted(self._declared),
+                f"define i64 @{self.name}(ptr noalias %W, ptr noalias %C) #0 {{",
+                "start:",
+                *body,
+                "}",
+            ]
         )
 
     def _mask(self, attention: Value) -> list[str]:
         bits = f"i{self.lanes}"
-        return [f"  %bits = bitcast {self._type(BOOL)} {attention.name} to {bits}", f"  %mask = zext {bits} %bits to i64"]
+        return [
+            f"  %bits = bitcast {self._type(BOOL)} {attention.name} to {bits}",
+            f"  %mask = zext {bits} %bits to i64",
+        ]

@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 from toymesa.kernels.lanes.control import Ending, finish, largest
 from toymesa.kernels.lanes.emit import Program, Value
-from toymesa.kernels.lanes.functions import rough_power
 from toymesa.kernels.lanes.formulas import Formulas
+from toymesa.kernels.lanes.functions import rough_power
 from toymesa.kernels.lanes.layout import (
     DIRECTION,
-    ELAPSED,
     ERROR,
     FIXED_SHARED,
     HELD,
     RTOL,
     START_TIME,
-    STEP,
     STIFF,
     Layout,
 )
@@ -33,7 +31,6 @@ from toymesa.kernels.tableaus import (
     TSIT5_C,
     TSIT5_E,
 )
-
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,9 @@ def advance(pair: Pair, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     )  # fmt: skip
 
 
-def _moved(p: Program, x: Sequence[Value], h: Value, row: NDArray[np.float64], K: Sequence[Sequence[Value]]) -> list[Value]:
+def _moved(
+    p: Program, x: Sequence[Value], h: Value, row: NDArray[np.float64], K: Sequence[Sequence[Value]]
+) -> list[Value]:
     return [v + h * slope for v, slope in zip(x, p.combine(row.tolist(), K), strict=True)]
 
 
@@ -104,9 +103,7 @@ def _error(p: Program, pair: Pair, h: Value, x: Sequence[Value], new: Sequence[V
     """The largest component of the error in units of its tolerance; one division for all of them."""
     estimates = [p.combine(e.tolist()[: len(K)], K) for e in pair.errors]
     rtol = p.shared(RTOL)
-    scales = [
-        p.shared(FIXED_SHARED + i) + rtol * p.maximum(abs(x[i]), abs(new[i])) for i in range(len(x))
-    ]
+    scales = [p.shared(FIXED_SHARED + i) + rtol * p.maximum(abs(x[i]), abs(new[i])) for i in range(len(x))]
     if len(estimates) == 1:
         top, bottom, _ = largest(p, [abs(e) for e in estimates[0]], scales, None)
         return h * top / bottom

@@ -43,7 +43,9 @@ class Reader:
     def _write(self, expr: Any) -> Value:
         if expr.is_number and not expr.free_symbols:
             return self.program.constant(float(expr))
-        method = getattr(self, f"_{type(expr).__name__}", None) or getattr(self, f"_{type(expr).__mro__[1].__name__}", None)
+        method = getattr(self, f"_{type(expr).__name__}", None) or getattr(
+            self, f"_{type(expr).__mro__[1].__name__}", None
+        )
         if method is not None:
             return method(expr)
         name = type(expr).__name__
@@ -58,10 +60,8 @@ class Reader:
         for term in terms:
             negative, body = _body(term)
             value = self.read(body)
-            if total is None:
-                total = -value if negative else value
-            else:
-                total = total - value if negative else total + value
+            signed = -value if negative else value
+            total = signed if total is None else (total - value if negative else total + value)
         assert total is not None
         return total
 

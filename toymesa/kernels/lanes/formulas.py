@@ -68,6 +68,8 @@ class Formulas:
         self, p: Program, t: Value, x: Sequence[Value], direction: Value, order: int
     ) -> tuple[list[list[Coefficient]], list[list[Coefficient]]]:
         """Taylor coefficients in the elapsed time of the solution through (t, x), and of its rates: by order, then state."""
+        if not self.smooth:
+            raise ModelError(f"the rates of {self.model.name!r} have no Taylor series everywhere; use 'lanes'")
         first = Layout(self.n, self.m).params
         at_start: dict[Any, Value] = {s: p.row(first + i, varies=False) for i, s in enumerate(self.model.params)}
         solution: list[Series] = []

@@ -18,8 +18,7 @@ def _library(name: str) -> Callable[..., Value]:
 
 # SymPy's name -> how a program computes it
 FUNCTIONS: dict[str, Callable[..., Value]] = {
-    name: _library(name)
-    for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc", "atan2", "pow")
+    name: _library(name) for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc", "atan2", "pow")
 } | {
     **{"exp": elementary.exp, "log": elementary.log, "expm1": elementary.expm1, "log1p": elementary.log1p},
     **{"sin": elementary.sin, "cos": elementary.cos, "tan": elementary.tan},
@@ -45,7 +44,9 @@ def rough_power(program: Program, x: Value, exponent: float) -> Value:
     word = program.as_integer(x)
     field = program.bits("or", program.bits("lshr", word, program.integer(52)), program.integer(0x4330000000000000))
     whole = program.as_number(field) - (2.0**52 + 1023.0)
-    digits = program.bits("or", program.bits("and", word, program.integer(0xFFFFFFFFFFFFF)), program.integer(1023 << 52))
+    digits = program.bits(
+        "or", program.bits("and", word, program.integer(0xFFFFFFFFFFFFF)), program.integer(1023 << 52)
+    )
     m = program.as_number(digits)
     log2 = whole + horner(m, _LOG2)
     y = log2 * exponent

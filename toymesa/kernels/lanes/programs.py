@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,11 +52,15 @@ def explicit_method(model: Model, rtol: float) -> str:
     """
     if rtol > 1e-7:
         return "tsit5"
-    formulas = Formulas(model)
-    if not formulas.smooth:
-        return "dop853"
-    costs = [_main(formulas, m, best_order(rtol), 8, Ending(), True)[1].count(" = ") for m in ("taylor", "dop853")]
-    return "taylor" if costs[0] <= 1.6 * costs[1] else "dop853"
+    kept: dict[int, str] = model.__dict__.setdefault("_explicit", {})
+    order = best_order(rtol)
+    if order not in kept:
+        formulas = Formulas(model)
+        costs = [math.inf, 1.0]
+        if formulas.smooth:
+            costs = [_main(formulas, m, order, 8, Ending(), True)[1].count(" = ") for m in ("taylor", "dop853")]
+        kept[order] = "taylor" if costs[0] <= 1.6 * costs[1] else "dop853"
+    return kept[order]
 
 
 def _programs(model: Model, method: str, order: int, ending: Ending, hand_over: bool) -> Programs:
@@ -65,7 +70,10 @@ def _programs(model: Model, method: str, order: int, ending: Ending, hand_over: 
     layout, main, first = _main(formulas, method, order, lanes, ending, hand_over)
     sources = [("advance", main), ("prepare", prepare(layout, formulas, lanes, first))]
     if ending.outputs:
-        sources += [("between", between(method, layout, formulas, lanes)), ("read_off", read_off(method, layout, lanes))]
+        sources += [
+            ("between", between(method, layout, formulas, lanes)),
+            ("read_off", read_off(method, layout, lanes)),
+        ]
     return Programs(layout, lanes, build(sources))
 
 

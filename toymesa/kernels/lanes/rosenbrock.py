@@ -62,8 +62,8 @@ def advance(layout: Layout, formulas: Formulas, lanes: int, *, ending: Ending) -
     grown = p.minimum(p.maximum(factor, 0.2), p.select(p.row(rows.HELD) > 0.0, 1.0, 8.0))
     shrunk = p.select(error < 1e10, p.maximum(factor, 0.2), 0.2)
     return finish(
-        p, layout, ending, accepted=good, sound=sound, h=h, last=last, factor=p.select(good, grown, shrunk), x=x, new=new, rate=here,
-        new_rate=here, hits=None, kept=U if layout.stages else None, lost=lost,
+        p, layout, ending, accepted=good, sound=sound, h=h, last=last, factor=p.select(good, grown, shrunk), x=x, new=new,
+        rate=here, new_rate=here, hits=None, kept=U if layout.stages else None, lost=lost,
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.kernels.integrate import REPORT
 from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, drive
 from toymesa.kernels.lanes.layout import FIXED_SHARED
 from toymesa.kernels.lanes.programs import Programs, explicit_method, programs
@@ -47,11 +46,10 @@ def run_lanes(
     """Fill states, reports and statuses; returns the methods used and the rows that must be solved outside the lanes."""
     rows = starts.shape[0]
     outputs = run.times.size > 1 and not run.steady
-    phases = (run.method,)
-    if run.method == "auto":
-        phases = (explicit_method(model, run.rtol), "rodas5p")
+    auto = run.method == "auto"
+    phases = (explicit_method(model, run.rtol), "rodas5p") if auto else (run.method,)
     # the first method is compiled by this thread, not by every one; the second only where something is handed over
-    programs(model, phases[0], rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=len(phases) > 1)
+    programs(model, phases[0], rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=auto)
     steps, reached = np.zeros(rows), np.zeros(rows, dtype=np.int64)
     shared = np.array([run.rtol, run.max_step, run.t0, run.direction, float(run.max_steps), *run.atol])
     assert shared.size == FIXED_SHARED + starts.shape[1]
@@ -61,9 +59,8 @@ def run_lanes(
         done = queue.size
         for phase in phases:
             if queue.size:
-                made = programs(
-                    model, phase, rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=len(phases) > 1 and phase != "rodas5p"
-                )
+                first = auto and phase != "rodas5p"
+                made = programs(model, phase, rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=first)
                 inner = made["between"] if outputs else made["prepare"]
                 after = made["read_off"] if outputs else made["prepare"]
                 layout = made.layout

@@ -159,9 +159,7 @@ class SeriesReader:
                 return self._values.power(self._program.of(0.0 if u[0] is None else u[0]), exponent)
             power = r[0]
             assert power is not None
-            terms = [
-                _times(_times(u[j], series[k - j]), power * float(j) - float(k - j)) for j in range(1, k + 1)
-            ]
+            terms = [_times(_times(u[j], series[k - j]), power * float(j) - float(k - j)) for j in range(1, k + 1)]
             total = _sum(terms)
             return None if total is None or u[0] is None else total / (u[0] * float(k))
 
@@ -268,7 +266,9 @@ class SeriesReader:
 
         def rule(k: int) -> Coefficient:
             if k == 0:
-                return self._values.log_sum_exp([self._program.of(a[0] if a[0] is not None else 0.0) for a in arguments])
+                return self._values.log_sum_exp(
+                    [self._program.of(a[0] if a[0] is not None else 0.0) for a in arguments]
+                )
             return _sum([self._slope(k, a, share) for a, share in zip(arguments, shares, strict=True)])
 
         series = Series(rule)

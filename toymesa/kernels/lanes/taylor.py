@@ -61,11 +61,15 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
         hits = p.select(good, counted, hits)
         p.store(rows.STIFF, hits)
     factor = p.select(good, 8.0, p.select(sound, 0.5, 0.2))
-    rate = [p.of(0.0) if v is None else v for v in slopes_by_order[0]]
+    rate = _full(p, slopes_by_order[:1])[0]
     return finish(
         p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=factor, x=x, new=new, rate=rate,
-        new_rate=there, hits=hits if hand_over else None, kept=[[p.of(0.0) if v is None else v for v in c] for c in coefficients[1:]] if layout.powers else None,
+        new_rate=there, hits=hits if hand_over else None, kept=_full(p, coefficients[1:]) if layout.powers else None,
     )  # fmt: skip
+
+
+def _full(p: Program, coefficients: Sequence[Sequence[Coefficient]]) -> list[list[Value]]:
+    return [[p.of(0.0) if v is None else v for v in line] for line in coefficients]
 
 
 def _size(p: Program, coefficients: Sequence[Coefficient], scales: Sequence[Value]) -> Value:
