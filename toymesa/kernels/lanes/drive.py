@@ -161,8 +161,8 @@ def drive(
                 report[r, 0] = W[ELAPSED, lane]
                 for i in range(n):
                     report[r, REPORT + i] = W[first_state + i, lane]
-                report[r, column] += W[ACCEPTED, lane]
-                report[r, 5] += W[REJECTED, lane]
+                report[r, column] += W[ACCEPTED, lane] - (report[r, 2] + report[r, 3] + report[r, 4])
+                report[r, 5] = W[REJECTED, lane]
                 steps[r] = W[STEP, lane]
                 W[ACTIVE, lane] = 0.0
                 owner[lane] = -1
@@ -211,8 +211,8 @@ def drive(
             W[END, lane] = end
             W[STEP, lane] = min(steps[r], shared[LONGEST])
             W[ACTIVE, lane] = 1.0
-            W[ACCEPTED, lane] = 0.0
-            W[REJECTED, lane] = 0.0
+            W[ACCEPTED, lane] = report[r, 2] + report[r, 3] + report[r, 4]
+            W[REJECTED, lane] = report[r, 5]
             W[STIFF, lane] = 0.0
             W[HELD, lane] = 0.0
             W[ERROR, lane] = 1e-4

@@ -57,8 +57,9 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
         # at the limit of stability the terms are those of a mode that is all error, h^k lambda^k / k!
         rate_constant = float(order) * last_one
         limited = h * rate_constant > 0.6 * math.factorial(order) ** (1.0 / order) * last_but_one
-        counted = p.select(limited, hits + 1.0, p.maximum(hits - 1.0, 0.0))
-        hits = p.select(good, counted, hits)
+        # a refused step counts too, and the shorter one that follows it says nothing
+        calmer = p.select(good & ~held, p.maximum(hits - 1.0, 0.0), hits)
+        hits = p.select(limited & sound, hits + 1.0, calmer)
         p.store(rows.STIFF, hits)
     factor = p.select(good, 8.0, p.select(sound, 0.5, 0.2))
     rate = _full(p, slopes_by_order[:1])[0]
