@@ -53,12 +53,21 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
         bad |= outside
         values[kind][name] = column
     rows = bad.size
-    columns = [values["params"].get(s.name, np.full(rows, p.default)) for s, p in model.params.items()]
-    table = np.stack(columns, axis=1) if columns else np.empty((rows, 0))
+    table = _table(rows, [values["params"].get(s.name, p.default) for s, p in model.params.items()])
     starts = _starts(model, values["start"], table, rows)
     bad |= ~np.isfinite(starts).all(axis=1)
     given = {kind: {n: _plain(arrays[kind, n]) for k, n in arrays if k == kind} for kind in ("params", "start")}
-    return Cells(dims, shape, coords, np.ascontiguousarray(starts), np.ascontiguousarray(table), bad, given)
+    return Cells(dims, shape, coords, starts, table, bad, given)
+
+
+def _table(rows: int, columns: Sequence[Array | float]) -> Array:
+    """Rows of the columns; what is the same in all rows is written once a row, not once a column."""
+    table = np.empty((rows, len(columns)))
+    table[:] = [0.0 if isinstance(c, np.ndarray) else float(c) for c in columns]
+    for i, column in enumerate(columns):
+        if isinstance(column, np.ndarray):
+            table[:, i] = column
+    return table
 
 
 def _named(mapping: Any, what: str, allowed: Sequence[str], model: str) -> dict[str, Any]:
@@ -153,19 +162,20 @@ def _inside(values: Array, domain: Domain) -> NDArray[np.bool_]:
 
 
 def _starts(model: Model, given: dict[str, Array], params: Array, rows: int) -> Array:
-    columns = [params[:, i] for i in range(params.shape[1])]
-    symbols = list(model.params)
-    values: dict[sp.Symbol, Array] = {}
+    index = {s: i for i, s in enumerate(model.params)}
+    values: dict[sp.Symbol, Array | float] = {}
     for s, e in model.start.items():
         if s.name in given:
             values[s] = given[s.name]
-        else:
-            values[s] = np.broadcast_to(array_function(symbols, e)(*columns), rows)
+            continue
+        used = [p for p in index if p in e.free_symbols]
+        value = array_function(used, e)(*(params[:, index[p]] for p in used))
+        values[s] = value if used else float(value)
     for chart in model.charts:
         names = {c.name for c in chart.coordinates} & set(given)
         if names:
             values |= _from_chart(chart, {n: given[n] for n in names}, given)
-    return np.stack([np.broadcast_to(values[s], rows) for s in model.flow], axis=1)
+    return _table(rows, [values[s] for s in model.flow])
 
 
 def _from_chart(chart: Chart, given: dict[str, Array], others: Mapping[str, Array]) -> dict[sp.Symbol, Array]:

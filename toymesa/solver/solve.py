@@ -148,12 +148,14 @@ def _numerical(
         _watch(model, batch, times, how, watched, out, show)
     elif good.size:
         how = in_lanes(model, how, good.size)
-        result = run_batch(
-            compile_model(model), times, np.ascontiguousarray(batch.starts[good]),
-            np.ascontiguousarray(batch.params[good]), how, threads=threads, progress=show,
-        )  # fmt: skip
-        out.states[good], out.status[good], out.steps[good] = result.states, result.status, result.steps
-        out.when[good], out.reached[good] = result.report[:, 0], result.reached
+        every = good.size == rows  # then nothing is copied, which for a million cells takes a while
+        starts, params = (batch.starts, batch.params) if every else (batch.starts[good], batch.params[good])
+        result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
+        if every:
+            out = Outcome(result.states, result.status, result.steps, result.report[:, 0], result.reached, "")
+        else:
+            out.states[good], out.status[good], out.steps[good] = result.states, result.status, result.steps
+            out.when[good], out.reached[good] = result.report[:, 0], result.reached
         methods, alone = result.methods, good[result.elsewhere]
     out.label = "iteration" if model.discrete else "+".join(_used(out.steps, methods, alone)) or how.method
     return out
