@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.kernels.explicit import POWERS
-from toymesa.kernels.generate import CompiledModel
-from toymesa.kernels.integrate import DOP853, REPORT, RODAS5P, TSIT5, integrate
-from toymesa.kernels.rows import integrate_rows, iterate_rows, observe_rows
+from toymesa.kernels.arrays import array_function
+from toymesa.kernels.generate import CompiledModel, observed
+from toymesa.kernels.lanes.run import Run, run_lanes
+from toymesa.kernels.report import REPORT
+from toymesa.kernels.tableaus import POWERS
+from toymesa.symbolic.model import TIME
 
 Array = NDArray[np.float64]
-METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
+# one trajectory at a time; the codes are those of kernels.integrate, which is compiled by numba and imported when needed
+METHODS = {"auto": -1, "tsit5": 0, "dop853": 1, "rodas5p": 2}
 # the same methods on many trajectories side by side; "lanes" is "auto" there
 LANES = {
     "lanes": "auto",
@@ -133,6 +136,8 @@ def _flow_rows(
     report: Array,
     status: NDArray[np.int64],
 ) -> None:
+    from toymesa.kernels.rows import integrate_rows
+
     integrate_rows(
         compiled.field, METHODS[c.method], t0, times, starts, params, c.rtol, c.absolute(compiled.n), c.first_step,
         c.max_step, c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, status,
@@ -144,8 +149,6 @@ def _lanes(
     progress: Callable[[int, int], None] | None,
 ) -> Batch:  # fmt: skip
     """In lanes; what those give up (a lost pivot, an interpolant without a value) is solved one trajectory at a time."""
-    from toymesa.kernels.lanes.run import Run, run_lanes
-
     rows = starts.shape[0]
     out = Batch(
         np.full((rows, 1 if c.steady else times.size, compiled.n), np.nan),
@@ -179,6 +182,8 @@ def record(
     compiled: CompiledModel, times: Array, start: Array, params: Array, controls: Controls, *, t0: float = 0.0
 ) -> tuple[Array, int, Array, Record]:
     """One trajectory with every accepted step: states at ``times``, status, report, and the steps."""
+    from toymesa.kernels.integrate import integrate
+
     c, capacity = controls, 256
     while True:
         out = np.full((1 if controls.steady else times.size, compiled.n), np.nan)
@@ -224,6 +229,8 @@ def _map_rows(
     report: Array,
     status: NDArray[np.int64],
 ) -> None:
+    from toymesa.kernels.rows import iterate_rows
+
     iterate_rows(compiled.field, times, starts, params, c.rtol, c.absolute(compiled.n), c.steady, out, report, status)
 
 
@@ -232,10 +239,26 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
 
     times: (time,) common to all rows, or (row, time).
     """
-    rows, count, _ = states.shape
+    rows, count = states.shape[:2]
     out = np.empty((rows, count, len(compiled.observe_names)))
-    when = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64, order="C")
-    if out.shape[2]:
-        observe_rows(compiled.observe, when, np.ascontiguousarray(states), np.ascontiguousarray(params), out)
+    if not out.shape[2]:
+        return out
+    when = np.broadcast_to(times, (rows, count))
+    model = compiled.model
+    if model.inner_run is not None:  # a run of the inner optimizer is no formula
+        from toymesa.kernels.rows import observe_rows
+
+        flat = np.array(when, dtype=np.float64, order="C")
+        observe_rows(compiled.observe, flat, np.ascontiguousarray(states), np.ascontiguousarray(params), out)
+    else:
+        exprs = [e for _, e in observed(model)]
+        used = set().union(*(e.free_symbols for e in exprs))
+        columns: dict[Any, Any] = {TIME: when}
+        columns |= {s: states[..., i] for i, s in enumerate(model.states)}
+        columns |= {s: params[:, i, None] for i, s in enumerate(model.params)}
+        arguments = [s for s in columns if s in used]
+        read = array_function(arguments, exprs)(*(columns[s] for s in arguments))
+        for i, values in enumerate(read):
+            out[..., i] = values
     out[~np.isfinite(states).all(axis=2)] = np.nan
     return out

@@ -16,6 +16,7 @@ from toymesa.kernels.tableaus import (
     DOP853_D,
     DOP853_E3,
     DOP853_E5,
+    POWERS,
     TSIT5_A,
     TSIT5_C,
     TSIT5_E,
@@ -23,7 +24,6 @@ from toymesa.kernels.tableaus import (
 )
 
 FIELD = nb.types.FunctionType(nb.void(nb.int64, nb.float64, nb.float64[::1], nb.float64[::1], nb.float64[::1]))
-POWERS = 8  # coefficients per state of an interpolant: degree 7 is the highest
 STAGES = 16
 
 _step_signature = nb.float64(

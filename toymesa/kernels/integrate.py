@@ -11,12 +11,22 @@ import math
 import numba as nb
 import numpy as np
 
-from toymesa.kernels.explicit import FIELD, POWERS, STAGES, explicit_dense, explicit_step, explicit_stiffness
+from toymesa.kernels.explicit import FIELD, STAGES, explicit_dense, explicit_step, explicit_stiffness
+from toymesa.kernels.report import (
+    BLOW_UP,
+    NONFINITE,
+    NOT_STEADY,
+    OK,
+    OVERFLOW,
+    REPORT,
+    SINGULAR,
+    STEP_LIMIT,
+    TOO_SMALL,
+)
 from toymesa.kernels.rosenbrock import backsolve, factorize, rosenbrock_between, rosenbrock_dense, rosenbrock_step
+from toymesa.kernels.tableaus import POWERS
 
 TSIT5, DOP853, RODAS5P = 0, 1, 2
-# codes of toymesa.status, as plain numbers for compiled code
-OK, STEP_LIMIT, NONFINITE, BLOW_UP, TOO_SMALL, NOT_STEADY, SINGULAR, OVERFLOW = 1, 2, 3, 4, 5, 6, 9, 10
 
 # explicit methods are limited by stability, not accuracy, when h times the largest rate constant is near these
 _LIMITS = (3.0, 5.5)
@@ -108,10 +118,6 @@ def first_step(field, t, span, x, p, rtol, atol, rate, order):
     h = min(100.0 * h0, h1)
     return min(h, abs(span)) if h > 0.0 and math.isfinite(h) else min(1e-6, abs(span))
 
-
-# what the driver reports: t reached, rate norm there, steps by method (tsit5, dop853, rodas5p), rejected steps; behind
-# these REPORT numbers, the state reached
-REPORT = 6
 
 _signature = nb.int64(
     FIELD,

@@ -12,8 +12,9 @@ import numba as nb
 import numpy as np
 
 from toymesa.kernels.explicit import FIELD
-from toymesa.kernels.integrate import OK, OVERFLOW, finite
+from toymesa.kernels.integrate import finite
 from toymesa.kernels.philox import normals, uniforms
+from toymesa.kernels.report import OK, OVERFLOW
 
 EULER, MILSTEIN, WEAK2 = 0, 1, 2
 STOCHASTIC = {"euler": EULER, "milstein": MILSTEIN, "weak2": WEAK2}

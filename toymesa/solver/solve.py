@@ -25,8 +25,6 @@ from toymesa.solver.options import Progress, controls, output_times, shown
 from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
-# from so many cells on the time to compile lanes (a tenth of a second or two) is won back
-_MANY = 1000
 # what the columns of the steps count where trajectories are solved one at a time
 _ALONE = ("tsit5", "dop853", "rodas5p")
 
@@ -147,7 +145,7 @@ def _numerical(
     if watched:
         _watch(model, batch, times, how, watched, out, show)
     elif good.size:
-        how = in_lanes(model, how, good.size)
+        how = _settled(model, how)
         every = good.size == rows  # then nothing is copied, which for a million cells takes a while
         starts, params = (batch.starts, batch.params) if every else (batch.starts[good], batch.params[good])
         result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
@@ -161,12 +159,12 @@ def _numerical(
     return out
 
 
-def in_lanes(model: Model, how: Controls, cells: int) -> Controls:
-    """The controls with "auto" settled: lanes for so many cells of a model that has a form for them, as a rule."""
-    if how.method in LANES and (reason := unsuited(model)):
+def _settled(model: Model, how: Controls) -> Controls:
+    """The controls with "auto" settled: lanes for every model that has a form for them."""
+    reason = unsuited(model)
+    if how.method in LANES and reason:
         raise ArgumentError(f"method {how.method!r} does not solve {model.name!r}, which {reason}; use 'auto'")
-    many = how.method == "auto" and cells >= _MANY and not unsuited(model)
-    return replace(how, method="lanes") if many else how
+    return replace(how, method="lanes") if how.method == "auto" and not reason else how
 
 
 def _used(steps: Array, methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:

@@ -6,43 +6,47 @@ with numba spends its time on.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import os
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
-
-import numba as nb
-from numba.core.types.function_type import WrapperAddressProtocol
 
 from toymesa.kernels.cache import cache_directory, environment
 
 _LOG = logging.getLogger("toymesa")
 # the width is for processors that have it; others split a vector of LLVM into several of theirs
 _ATTRIBUTES = 'attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }'
-_SIGNATURE = nb.int64(nb.int64, nb.int64)
-PROGRAM = nb.types.FunctionType(_SIGNATURE)
 _FORMAT = 1
 
 
-class Address(WrapperAddressProtocol):
-    """A compiled program, to be called from numba with the addresses of its workspace and of its constants."""
+_Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+
+
+class Address:
+    """A compiled program: called with the addresses of its workspace and of its constants, it returns a mask of lanes."""
 
     def __init__(self, engine: Any, name: str) -> None:
         self._engine = engine  # owns the code
-        self._address = int(engine.get_function_address(name))
+        self.number = int(engine.get_function_address(name))
+        self._function = _Function(self.number)
 
-    def __wrapper_address__(self) -> int:
-        return self._address
+    def __call__(self, workspace: int, constants: int) -> int:
+        """Run it."""
+        return int(self._function(workspace, constants))
 
-    def signature(self) -> Any:
-        """Its signature, as numba asks for it."""
-        return _SIGNATURE
+    @cached_property
+    def for_numba(self) -> Any:
+        """The same program as compiled code takes it."""
+        from toymesa.kernels.lanes.numba_types import Program
+
+        return Program(self)
 
 
 _built: dict[str, Mapping[str, Address]] = {}

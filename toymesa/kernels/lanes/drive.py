@@ -1,27 +1,18 @@
 """The queue: lanes are filled with trajectories, advanced, emptied and refilled, until none is left.
 
-Compiled once for all models: a model's programs are called by address. What a trajectory does depends on nothing but
+The same function runs as it stands, for a few trajectories, and compiled by numba, for many: compiled once for all
+models, whose programs it calls by address. What a trajectory does depends on nothing but
 itself, so neither the lane in which it runs nor its neighbours leave a trace in it.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import Any
 
-import numba as nb
 import numpy as np
 
-from toymesa.kernels.integrate import (
-    BLOW_UP,
-    NONFINITE,
-    NOT_STEADY,
-    OK,
-    OVERFLOW,
-    REPORT,
-    STEP_LIMIT,
-    TOO_SMALL,
-)
-from toymesa.kernels.lanes.build import PROGRAM
 from toymesa.kernels.lanes.layout import (
     ACCEPTED,
     ACTIVE,
@@ -45,40 +36,13 @@ from toymesa.kernels.lanes.layout import (
     TURNED_STIFF,
     UNDEFINED,
 )
+from toymesa.kernels.report import BLOW_UP, NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT, STEP_LIMIT, TOO_SMALL
 
-_OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 # statuses of a trajectory that is not finished: it goes on with implicit lanes, or starts again outside the lanes, where
 # pivots are chosen and a step is shortened until its interpolant is finite
 HANDED_OVER, ELSEWHERE = 100, 101
 
 
-@nb.njit(
-    nb.void(
-        PROGRAM,  # prepare
-        PROGRAM,  # advance
-        PROGRAM,  # between: the interpolant of the last step (of no use without outputs)
-        PROGRAM,  # read off: its value (likewise)
-        nb.int64,  # first row of the state
-        nb.int64,  # first row of the parameters
-        nb.int64,  # first row of what is read off
-        nb.int64,  # column of the report that counts these steps
-        nb.float64[:, ::1],  # workspace (row, lane)
-        nb.float64[::1],  # constants common to all lanes
-        nb.float64[::1],  # elapsed times at which the state is wanted, rising; the last one ends the run
-        nb.boolean,  # outputs: all of those times are wanted, not only the last
-        nb.boolean,  # steady
-        nb.float64,  # first step, 0 for automatic
-        nb.float64[:, ::1],  # starts (row, state)
-        nb.float64[:, ::1],  # parameters (row, parameter)
-        nb.int64[::1],  # rows to run
-        nb.float64[:, :, ::1],  # out: states (row, time, state)
-        nb.float64[:, ::1],  # in and out: reports (row, entry)
-        nb.float64[::1],  # in and out: step (row), to go on with
-        nb.int64[::1],  # in and out: output times reached (row)
-        nb.int64[::1],  # in and out: status (row); HANDED_OVER goes on from its report
-    ),
-    **_OPTIONS,
-)
 def drive(
     prepare, advance, between, read_off, first_state, first_param, first_read, column, W, shared, times, outputs, steady,
     h_first, starts, params, queue, out, report, steps, reached, status,
@@ -223,3 +187,37 @@ def drive(
         if alive == 0:
             return
         mask = advance(work, common)
+
+
+@cache
+def compiled_drive() -> Any:
+    """:func:`drive` compiled by numba."""
+    import numba as nb
+
+    from toymesa.kernels.lanes.numba_types import PROGRAM
+
+    signature = nb.void(
+        PROGRAM,  # prepare
+        PROGRAM,  # advance
+        PROGRAM,  # between: the interpolant of the last step (of no use without outputs)
+        PROGRAM,  # read off: its value (likewise)
+        nb.int64,  # first row of the state
+        nb.int64,  # first row of the parameters
+        nb.int64,  # first row of what is read off
+        nb.int64,  # column of the report that counts these steps
+        nb.float64[:, ::1],  # workspace (row, lane)
+        nb.float64[::1],  # constants common to all lanes
+        nb.float64[::1],  # elapsed times at which the state is wanted, rising; the last one ends the run
+        nb.boolean,  # outputs: all of those times are wanted, not only the last
+        nb.boolean,  # steady
+        nb.float64,  # first step, 0 for automatic
+        nb.float64[:, ::1],  # starts (row, state)
+        nb.float64[:, ::1],  # parameters (row, parameter)
+        nb.int64[::1],  # rows to run
+        nb.float64[:, :, ::1],  # out: states (row, time, state)
+        nb.float64[:, ::1],  # in and out: reports (row, entry)
+        nb.float64[::1],  # in and out: step (row), to go on with
+        nb.int64[::1],  # in and out: output times reached (row)
+        nb.int64[::1],  # in and out: status (row); HANDED_OVER goes on from its report
+    )
+    return nb.njit(signature, error_model="numpy", nogil=True, cache=True)(drive)

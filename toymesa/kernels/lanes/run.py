@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, drive
+from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, compiled_drive, drive
 from toymesa.kernels.lanes.layout import FIXED_SHARED
 from toymesa.kernels.lanes.programs import Programs, explicit_method, programs
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _BLOCK = 2048
+_FEW = 32
 _COLUMNS = {"taylor": 3, "tsit5": 2, "dop853": 3, "rodas5p": 4}
 
 
@@ -54,6 +55,10 @@ def run_lanes(
     shared = np.array([run.rtol, run.max_step, run.t0, run.direction, float(run.max_steps), *run.atol])
     assert shared.size == FIXED_SHARED + starts.shape[1]
 
+    # numba takes seconds to compile its part once and for all, and a moment to load it: not worth it for a few
+    many = rows > _FEW or compiled_drive.cache_info().currsize > 0
+    run_queue = compiled_drive() if many else drive
+
     def work(begin: int) -> int:
         queue = np.arange(begin, min(begin + _BLOCK, rows))
         done = queue.size
@@ -61,13 +66,17 @@ def run_lanes(
             if queue.size:
                 first = auto and phase != "rodas5p"
                 made = programs(model, phase, rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=first)
-                inner = made["between"] if outputs else made["prepare"]
-                after = made["read_off"] if outputs else made["prepare"]
                 layout = made.layout
-                drive(
-                    made["prepare"], made["advance"], inner, after, layout.state, layout.params, layout.read_off,
-                    _COLUMNS[phase], _workspace(made), shared, run.times, outputs, run.steady, run.first_step, starts, params,
-                    queue, out, report, steps, reached, status,
+                after, last = (
+                    ("between", "read_off") if outputs else ("prepare", "prepare")
+                )  # of no use without outputs
+                first_call, step, make, read = (
+                    made[name].for_numba if many else made[name] for name in ("prepare", "advance", after, last)
+                )
+                run_queue(
+                    first_call, step, make, read, layout.state, layout.params, layout.read_off, _COLUMNS[phase],
+                    _workspace(made), shared, run.times, outputs, run.steady, run.first_step, starts, params, queue, out,
+                    report, steps, reached, status,
                 )  # fmt: skip
             queue = queue[status[queue] == HANDED_OVER]
         return done
