@@ -12,7 +12,7 @@ from flint import arb, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toymesa.kernels.lanes import elementary, polynomials
+from toymesa.kernels.lanes import circular, polynomials
 from toymesa.kernels.lanes.build import _ATTRIBUTES, build
 from toymesa.kernels.lanes.emit import Program
 from toymesa.kernels.lanes.functions import FUNCTIONS
@@ -228,7 +228,7 @@ def test_what_is_written_in_a_skipped_branch_is_written_again_outside():
     """sin by the library at far lanes only, then by the library for all lanes; the loop runs it twice."""
     program = Program("branch", 8, loop=True)
     x, count = program.row(0), program.row(2)
-    program.store(1, elementary.sin(program, x) - program.library("sin", x))
+    program.store(1, circular.sin(program, x) - program.library("sin", x))
     program.store(2, count + 1.0)
     address = build([("branch", program.source(count >= 1.0))])["branch"]
     call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(address.__wrapper_address__())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from toymesa.kernels.lanes import elementary
+from toymesa.kernels.lanes import circular, elementary, powers
 from toymesa.kernels.lanes.emit import Program, Value
 from toymesa.kernels.lanes.polynomials import horner
 
@@ -18,11 +18,13 @@ def _library(name: str) -> Callable[..., Value]:
 
 # SymPy's name -> how a program computes it
 FUNCTIONS: dict[str, Callable[..., Value]] = {
-    name: _library(name) for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc", "atan2", "pow")
+    name: _library(name)
+    for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc", "atan2")
 } | {
     **{"exp": elementary.exp, "log": elementary.log, "expm1": elementary.expm1, "log1p": elementary.log1p},
-    **{"sin": elementary.sin, "cos": elementary.cos, "tan": elementary.tan},
+    **{"sin": circular.sin, "cos": circular.cos, "tan": circular.tan},
     **{"sinh": elementary.sinh, "cosh": elementary.cosh, "tanh": elementary.tanh},
+    "pow": powers.pow,
     **{"gamma": _library("tgamma"), "loggamma": _library("lgamma")},
 }
 
@@ -44,9 +46,7 @@ def rough_power(program: Program, x: Value, exponent: float) -> Value:
     word = program.as_integer(x)
     field = program.bits("or", program.bits("lshr", word, program.integer(52)), program.integer(0x4330000000000000))
     whole = program.as_number(field) - (2.0**52 + 1023.0)
-    digits = program.bits(
-        "or", program.bits("and", word, program.integer(0xFFFFFFFFFFFFF)), program.integer(1023 << 52)
-    )
+    digits = program.bits("or", program.bits("and", word, program.integer(0xFFFFFFFFFFFFF)), program.integer(1023 << 52))
     m = program.as_number(digits)
     log2 = whole + horner(m, _LOG2)
     y = log2 * exponent
