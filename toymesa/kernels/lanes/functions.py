@@ -46,7 +46,8 @@ def rough_power(program: Program, x: Value, exponent: float) -> Value:
     word = program.as_integer(x)
     field = program.bits("or", program.bits("lshr", word, program.integer(52)), program.integer(0x4330000000000000))
     whole = program.as_number(field) - (2.0**52 + 1023.0)
-    digits = program.bits("or", program.bits("and", word, program.integer(0xFFFFFFFFFFFFF)), program.integer(1023 << 52))
+    digits = program.bits("and", word, program.integer((1 << 52) - 1))
+    digits = program.bits("or", digits, program.integer(1023 << 52))
     m = program.as_number(digits)
     log2 = whole + horner(m, _LOG2)
     y = log2 * exponent
