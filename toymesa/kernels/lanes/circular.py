@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toymesa.kernels.lanes.emit import BOOL, Program, Value
-from toymesa.kernels.lanes.polynomials import COS, HALF_PI, PER_HALF_PI, SIN, horner
+from toymesa.kernels.lanes.polynomials import COS, HALF_PI, PER_HALF_PI, SIN, polynomial
 
 _ROUND = 1.5 * 2.0**52  # x + _ROUND is rounded to a whole number, which is then in the lowest bits
 _FAR = 2.0**30
@@ -24,9 +24,9 @@ def _quadrant(p: Program, x: Value) -> tuple[Value, Value, Value]:
     r = total + lost
     c = (total - r) + lost
     z, half = r * r, 0.5 * r
-    sine = r + (r * (z * horner(z, SIN)) + p.fma(-half, c * r, c))
+    sine = r + (r * (z * polynomial(z, SIN)) + p.fma(-half, c * r, c))
     one = p.fma(-half, r, 1.0)
-    cosine = one + (p.fma(-half, r, 1.0 - one) + (z * z * horner(z, COS) - r * c))
+    cosine = one + (p.fma(-half, r, 1.0 - one) + (z * z * polynomial(z, COS) - r * c))
     return sine, cosine, p.as_integer(shifted)
 
 

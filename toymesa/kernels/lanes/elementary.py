@@ -8,7 +8,7 @@ The tests hold the bounds of the errors, in units of the last place.
 from __future__ import annotations
 
 from toymesa.kernels.lanes.emit import Program, Value
-from toymesa.kernels.lanes.polynomials import EXP, LN2, LN2_SHORT, LOG, PER_LN2, horner
+from toymesa.kernels.lanes.polynomials import EXP, LN2, LN2_SHORT, LOG, PER_LN2, polynomial
 
 _ROUND = 1.5 * 2.0**52  # x + _ROUND is rounded to a whole number, which is then in the lowest bits
 _INF, _NAN = float("inf"), float("nan")
@@ -40,7 +40,7 @@ def exp(p: Program, x: Value) -> Value:
     """e^x: 2^k times a polynomial of degree 11 in r = x - k ln 2."""
     x = clamp(p, x, -746.0, 710.0)
     r, _, bits = reduce(p, x, 1023.0)
-    return scale_back(p, p.fma(r, 1.0 + r * horner(r, EXP), 1.0), bits, x)
+    return scale_back(p, p.fma(r, 1.0 + r * polynomial(r, EXP), 1.0), bits, x)
 
 
 def _scaled_expm1(p: Program, x: Value, offset: float) -> tuple[Value, Value]:
@@ -53,7 +53,7 @@ def _scaled_expm1(p: Program, x: Value, offset: float) -> tuple[Value, Value]:
     whole = scale - 2.0**offset
     high = p.fma(r, scale, whole)
     low = p.fma(r, scale, whole - high)
-    return high, p.fma(scale, p.fma(r * r, horner(r, EXP), c + c * r), low)
+    return high, p.fma(scale, p.fma(r * r, polynomial(r, EXP), c + c * r), low)
 
 
 def expm1(p: Program, x: Value) -> Value:
@@ -88,7 +88,7 @@ def sinh(p: Program, x: Value) -> Value:
 def cosh(p: Program, x: Value) -> Value:
     """(e + 1/e)/2 with e = e^abs(x)."""
     r, _, bits = reduce(p, p.minimum(710.5, abs(x)), -2.0)
-    quarter = p.fma(r, 1.0 + r * horner(r, EXP), 1.0) * p.as_number(bits)
+    quarter = p.fma(r, 1.0 + r * polynomial(r, EXP), 1.0) * p.as_number(bits)
     return (quarter + 0.0625 / quarter) * 2.0
 
 
@@ -116,7 +116,7 @@ def _assemble(p: Program, k: Value, f: Value, s: Value, correction: Value | floa
     half = 0.5 * f * f
     high = p.fma(k, LN2_SHORT[0], f)
     low = p.fma(k, LN2_SHORT[0], -high) + f
-    return high + (low + (p.fma(k, LN2_SHORT[1], correction) - (half - s * (half + z * horner(z, LOG)))))
+    return high + (low + (p.fma(k, LN2_SHORT[1], correction) - (half - s * (half + z * polynomial(z, LOG)))))
 
 
 def _at_the_ends(p: Program, u: Value, y: Value) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from toymesa.kernels.lanes import circular, elementary, inverse, powers
 from toymesa.kernels.lanes.emit import Program, Value
-from toymesa.kernels.lanes.polynomials import horner
+from toymesa.kernels.lanes.polynomials import polynomial
 
 
 def _library(name: str) -> Callable[..., Value]:
@@ -49,12 +49,12 @@ def rough_power(program: Program, x: Value, exponent: float) -> Value:
     digits = program.bits("and", word, program.integer((1 << 52) - 1))
     digits = program.bits("or", digits, program.integer(1023 << 52))
     m = program.as_number(digits)
-    log2 = whole + horner(m, _LOG2)
+    log2 = whole + polynomial(m, _LOG2)
     y = log2 * exponent
     shifted = y + 1.5 * 2.0**52  # rounds to a whole number, which is then in the lowest bits
     r = y - (shifted - 1.5 * 2.0**52)
     scale = program.bits("shl", program.as_integer(shifted), program.integer(52))
-    return program.as_number(program.bits("add", program.as_integer(horner(r, _EXP2)), scale))
+    return program.as_number(program.bits("add", program.as_integer(polynomial(r, _EXP2)), scale))
 
 
 # fits by Chebyshev nodes: log2 on [1, 2] to 1e-4, 2^r on [-1/2, 1/2] to 4e-6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toymesa.kernels.lanes.elementary import log1p
 from toymesa.kernels.lanes.emit import Program, Value
-from toymesa.kernels.lanes.polynomials import ASIN, ATAN, LN2, PI, TAN_PI_8, horner
+from toymesa.kernels.lanes.polynomials import ASIN, ATAN, LN2, PI, TAN_PI_8, polynomial
 
 _NAN = float("nan")
 _LARGE = 2.0**28  # its square and one more are the same number
@@ -35,7 +35,7 @@ def atan(p: Program, x: Value) -> Value:
     base = p.select(low, 0.0, p.select(high, PI[0] / 2, PI[0] / 4))
     rest = p.select(low, 0.0, p.select(high, PI[1] / 2, PI[1] / 4))
     z = t * t
-    return _odd(p, x, _sum(base, rest, t, lost + t * (z * horner(z, ATAN))))
+    return _odd(p, x, _sum(base, rest, t, lost + t * (z * polynomial(z, ATAN))))
 
 
 def _half_angle(p: Program, a: Value) -> tuple[Value, Value, Value]:
@@ -44,7 +44,7 @@ def _half_angle(p: Program, a: Value) -> tuple[Value, Value, Value]:
     half = 0.5 - 0.5 * a
     z = p.select(large, half, a * a)
     v = p.select(large, 2.0 * p.call("sqrt", half), a)
-    return large, v, v * (z * horner(z, ASIN))
+    return large, v, v * (z * polynomial(z, ASIN))
 
 
 def asin(p: Program, x: Value) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toymesa.kernels.lanes.elementary import clamp, mantissa, reduce, scale_back
 from toymesa.kernels.lanes.emit import Program, Value
-from toymesa.kernels.lanes.polynomials import EXP, LN2_SHORT, LOG_TAIL, TWO_THIRDS, horner
+from toymesa.kernels.lanes.polynomials import EXP, LN2_SHORT, LOG_TAIL, TWO_THIRDS, polynomial
 
 _INF, _NAN = float("inf"), float("nan")
 
@@ -22,7 +22,7 @@ def _two_part_log(p: Program, x: Value) -> tuple[Value, Value]:
     s_rest = (p.fma(-s, d, f) - s * (m - (d - 1.0))) * inverse
     z = s * s
     z_rest = p.fma(s, s, -z) + (s + s) * s_rest
-    tail = horner(z, LOG_TAIL)
+    tail = polynomial(z, LOG_TAIL)
     c = p.fma(z, tail, TWO_THIRDS[0])
     c_rest = p.fma(z, tail, TWO_THIRDS[0] - c) + TWO_THIRDS[1]
     cubic = z * c
@@ -42,7 +42,7 @@ def pow(p: Program, x: Value, y: Value) -> Value:
     rest = p.fma(y, high, -product) + y * low
     exponent = clamp(p, product, -746.0, 710.0)
     r, c, bits = reduce(p, exponent, 1023.0)
-    c, curved = c + rest, r * r * horner(r, EXP)
+    c, curved = c + rest, r * r * polynomial(r, EXP)
     one = 1.0 + r
     small = ((1.0 - one) + r) + (curved + p.fma(c, r + curved, c))  # e^(r + c) - 1 - r
     result = scale_back(p, one + small, bits, exponent)
