@@ -230,6 +230,23 @@ def test_symmetry_is_exact(name):
     np.testing.assert_array_equal(back, there if name.startswith("cos") else -there)
 
 
+@pytest.mark.parametrize("name", [*BOUNDS, "pow"])
+def test_constant_arguments(name):
+    """What follows from constants alone may be computed when the program is written: within the same bounds."""
+    x = np.array([0.0, -0.0, 0.7, -0.7, 1.0, 1.3, 40.0, -1e5, 1e300, INF, NAN])
+    program = Program(f"constant_{name}", 8)
+    for i, v in enumerate(x.tolist()):
+        more = [1.3] if name == "pow" else []
+        program.store(i, FUNCTIONS[name](program, *map(program.constant, [v, *more])))
+    address = build([(program.name, program.source())])[program.name]
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(address.__wrapper_address__())
+    memory = np.zeros(8 * len(x) + 8)
+    work = memory[-memory.ctypes.data // 8 % 8 :][: 8 * len(x)].reshape(len(x), 8)
+    call(work.ctypes.data, None)
+    assert np.array_equal(work, work[:, :1].repeat(8, axis=1), equal_nan=True)
+    np.testing.assert_allclose(work[:, 0], evaluate(name, x, y=1.3), rtol=1e-15)
+
+
 def power_errors(x, y, z):
     out = np.zeros(len(x))
     ctx.prec = 256
