@@ -16,7 +16,7 @@ from toymesa.kernels.lanes.functions import FUNCTIONS
 BOUNDS = {
     **{"exp": 0.9, "expm1": 1.2, "log": 0.9, "log1p": 0.9},
     **{"sin": 0.8, "cos": 0.8, "tan": 2.1},
-    **{"sinh": 1.95, "cosh": 1.35, "tanh": 1.05},
+    **{"sinh": 1.95, "cosh": 1.35, "tanh": 2.8},
     **{"asin": 1.2, "acos": 1.2, "atan": 0.95},
     **{"asinh": 1.8, "acosh": 2.4, "atanh": 1.65},
 }

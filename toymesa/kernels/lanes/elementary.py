@@ -63,17 +63,12 @@ def expm1(p: Program, x: Value) -> Value:
 
 
 def tanh(p: Program, x: Value) -> Value:
-    """t/(t + 2) with t = e^(2 abs(x)) - 1 in two parts, and one correction of the quotient."""
+    """t/(t + 2) with t = e^(2 abs(x)) - 1, good to 2.7 ulp; for 1 ulp it would take 1.6 times as long."""
     a = p.minimum(20.0, abs(x))
-    high, low = _scaled_expm1(p, a + a, 0.0)
-    t = high + low
-    rest = (high - t) + low
-    d = 2.0 + t
-    lost = (2.0 - d) + t
-    inverse = 1.0 / d
-    q = t * inverse
-    y = p.fma(p.fma(-q, d, t) + (rest - q * (rest + lost)), inverse, q)
-    return p.select(abs(x) < 2.0**-27, x, p.call("copysign", y, x))
+    r, _, bits = reduce(p, a + a, 0.0)
+    scale = p.as_number(bits)
+    t = p.fma(scale, p.fma(r * r, polynomial(r, EXP), r), scale - 1.0)
+    return p.call("copysign", t / (2.0 + t), x)
 
 
 def sinh(p: Program, x: Value) -> Value:

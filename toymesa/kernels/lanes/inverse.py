@@ -10,11 +10,6 @@ _NAN = float("nan")
 _LARGE = 2.0**28  # its square and one more are the same number
 
 
-def _odd(p: Program, x: Value, y: Value) -> Value:
-    """An odd function of slope 1 at zero whose value at abs(x) is y."""
-    return p.select(abs(x) < 2.0**-27, x, p.call("copysign", y, x))
-
-
 def _sum(base: Value, rest: Value, v: Value, small: Value) -> Value:
     """base + rest + v + small, where base is zero or larger than v and its rest and ``small`` are small."""
     total = base + v
@@ -35,7 +30,7 @@ def atan(p: Program, x: Value) -> Value:
     base = p.select(low, 0.0, p.select(high, PI[0] / 2, PI[0] / 4))
     rest = p.select(low, 0.0, p.select(high, PI[1] / 2, PI[1] / 4))
     z = t * t
-    return _odd(p, x, _sum(base, rest, t, lost + t * (z * polynomial(z, ATAN))))
+    return p.call("copysign", _sum(base, rest, t, lost + t * (z * polynomial(z, ATAN))), x)
 
 
 def _half_angle(p: Program, a: Value) -> tuple[Value, Value, Value]:
@@ -51,7 +46,8 @@ def asin(p: Program, x: Value) -> Value:
     """arcsin x."""
     large, v, small = _half_angle(p, abs(x))
     base, rest = p.select(large, PI[0] / 2, 0.0), p.select(large, PI[1] / 2, 0.0)
-    return _odd(p, x, _sum(base, rest, p.select(large, -v, v), p.select(large, -small, small)))
+    y = _sum(base, rest, p.select(large, -v, v), p.select(large, -small, small))
+    return p.call("copysign", y, x)
 
 
 def acos(p: Program, x: Value) -> Value:
@@ -69,7 +65,7 @@ def asinh(p: Program, x: Value) -> Value:
     a = abs(x)
     square, large = a * a, a > _LARGE
     w = p.select(large, a - 1.0, a + square / (1.0 + p.call("sqrt", 1.0 + square)))
-    return _odd(p, x, log1p(p, w) + p.select(large, LN2[0], 0.0))
+    return p.call("copysign", log1p(p, w) + p.select(large, LN2[0], 0.0), x)
 
 
 def acosh(p: Program, x: Value) -> Value:
@@ -84,4 +80,4 @@ def atanh(p: Program, x: Value) -> Value:
     a = abs(x)
     double = a + a
     y = log1p(p, p.fma(double, a / (1.0 - a), double))
-    return _odd(p, x, p.select(a > 1.0, _NAN, 0.5 * y))
+    return p.call("copysign", p.select(a > 1.0, _NAN, 0.5 * y), x)
