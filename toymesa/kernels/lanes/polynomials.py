@@ -1,16 +1,18 @@
 """Coefficients of the elementary functions, the constant one first, and the constants of their argument reductions.
 
 Each polynomial is the best one of its degree in the maximum norm of the relative error of what is assembled from it, found
-at 50 digits by Remez exchange (EXP: by reweighted least squares). The first three or four coefficients were rounded to double
+at 50 digits by Remez exchange (EXP: by reweighted least squares). The first two to four coefficients were rounded to double
 precision one after another, and the rest was fitted again after each. Degree, interval and error as rounded:
 
-==== ========================================= == ================ ========
-EXP  (e^r - 1 - r) / r^2                        9  abs(r) <= 0.347  2^-57.8
-LOG  (2 artanh(s)/s - 2) / s^2 in z = s^2       6  abs(s) <= 0.1716 2^-59.4
-TAIL ((2 artanh(s)/s - 2)/s^2 - 2/3)/s^2 in s^2  7  abs(s) <= 0.1716 2^-73.4
-SIN  (sin(r)/r - 1) / r^2 in z = r^2            5  abs(r) <= 0.7858 2^-57.9
-COS  (cos r - 1 + r^2/2) / r^4 in z = r^2       5  abs(r) <= 0.7858 2^-63.9
-==== ========================================= == ================ ========
+======== ================================================ == ===================== ========
+EXP      (e^r - 1 - r) / r^2 in r                          9  abs(r) <= 0.347      2^-57.8
+LOG      (2 artanh(s)/s - 2) / s^2 in s^2                  6  abs(s) <= 0.1716     2^-59.4
+LOG_TAIL ((2 artanh(s)/s - 2) / s^2 - 2/3) / s^2 in s^2    7  abs(s) <= 0.1716     2^-73.4
+SIN      (sin(r)/r - 1) / r^2 in r^2                       5  abs(r) <= 0.7858     2^-57.9
+COS      (cos r - 1 + r^2/2) / r^4 in r^2                  5  abs(r) <= 0.7858     2^-63.9
+ATAN     (arctan(t)/t - 1) / t^2 in t^2                   10  abs(t) <= tan(pi/8)  2^-59.4
+ASIN     (arcsin(v)/v - 1) / v^2 in v^2                   12  abs(v) <= 1/2        2^-59.7
+======== ================================================ == ===================== ========
 """
 
 from __future__ import annotations
