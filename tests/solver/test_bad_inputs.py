@@ -190,7 +190,7 @@ CASES = [
     ends(19, Status.NONFINITE_RHS, "t = 0", "x = -1", model=ROOT, start=-1),
     ends(20, Status.NONFINITE_RHS, "t = 0.6137", "x = ", model=ROOT),
     refused(22, ZeroDivisionError, "division by zero", act=noted(ZeroDivisionError, "while drawing start of 'x'")),
-    ends(23, Status.BLOW_UP, "just after t = 1.0", "x = ", model=BLOW, t=2.0),
+    ends(23, Status.BLOW_UP, "just after t = 1", "x = ", model=BLOW, t=2.0),
     allowed(23, [Status.OK, Status.BLOW_UP], lambda: statuses(BLOW, [2.0], params={"k": [0.1, 1.0]})),
     ends(24, Status.BLOW_UP, "just after t = 1", model=BLOW.with_(flow={x: k * sp.exp(x)}, start={x: 0}), t=2.0),
     ends(25, Status.STEP_LIMIT, "stiff", "rodas5p", model=STIFF, method="tsit5", max_steps=500),

@@ -9,12 +9,23 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
-from scipy import special
 
 from toymesa.kernels.entire import ENTIRE
 from toymesa.kernels.printer import ArrayPrinter, statements
 
 Array = NDArray[np.float64]
+
+
+class _Special:
+    """scipy.special, imported by the first formula that needs it: most need none, and it takes a while."""
+
+    def __getattr__(self, name: str) -> Any:
+        from scipy import special
+
+        return getattr(special, name)
+
+
+special: Any = _Special()
 
 
 def _lambertw(x: Array, branch: Array | float = 0.0) -> Array:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 Array = NDArray[np.float64]
 _NODES, _WEIGHTS = (0.5 * (v + s) for v, s in zip(np.polynomial.legendre.leggauss(14), (1.0, 0.0), strict=True))
@@ -208,6 +207,8 @@ def _component(index: Any, args: Any, power: Any, last: float, slow: Any) -> Arr
 def _exponential(matrix: Array, time: Array) -> Array:
     scaled = matrix * time[:, None, None]
     fine = np.isfinite(scaled).all(axis=(-1, -2), keepdims=True)
+    from scipy.linalg import expm
+
     return np.where(fine, expm(np.where(fine, scaled, 0.0)), np.nan)
 
 

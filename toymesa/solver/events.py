@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from numpy.polynomial import chebyshev
-from scipy.optimize import brentq
 
 from toymesa.arguments import Array
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
@@ -131,6 +130,8 @@ def _roots(value: Callable[[Array], Array], t: float, h: float, series: Array | 
 
 def _kept(found: list[float], value: Callable[[Array], Array], event: Event, sign: float, start: float) -> Array:
     """Sort, merge the joints of steps, polish, and keep true sign changes in the wanted direction."""
+    from scipy.optimize import brentq
+
     times = np.array(sorted(found, key=lambda x: sign * x))
     if times.size == 0:
         return times

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from toymesa.errors import SolveError
 
@@ -62,6 +61,8 @@ def first_root(rate: Rate) -> float:
 
 def _between(rate: Rate, grid: Array, k: int) -> float:
     """The root between the points k - 1, where the rate is positive, and k, where it is not."""
+    from scipy.optimize import brentq
+
     return float(brentq(lambda s: float(rate(np.array([s]))[0]), grid[k - 1], grid[k], xtol=1e-300, rtol=9e-16))
 
 

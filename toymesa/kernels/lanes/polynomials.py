@@ -73,7 +73,7 @@ PER_HALF_PI = float.fromhex("0x1.45f306dc9c883p-1")  # 2/pi
 def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     """The polynomial with these coefficients, the constant one first.
 
-    Even and odd powers apart: Horner's rule for both takes half the time where nothing else is there to be computed meanwhile.
+    Even and odd powers apart: Horner's rule for both is a little faster where the next value waits for the last one.
     """
     square = x * x
     return x * _horner(square, coefficients[1::2]) + _horner(square, coefficients[0::2])
