@@ -171,6 +171,7 @@ def keys(data):
         ("models gated", set()),
         ("check gated", set()),
         ("verify {}/holds.toml", set()),
+        ("warmup gated", set()),
         ("scaling epoch", set()),
         ("fit {}/runs.csv --bootstrap 1", set()),
         ("answer --compute 1e20:1e20 --diversity 10:10 --mechanisms a,b --noise 0.001", set()),

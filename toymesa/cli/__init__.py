@@ -87,6 +87,8 @@ def parser() -> argparse.ArgumentParser:
     _stability(command("stability", "linear stability at a fixed point, or at all of them"))
     _sweep(command("sweep", "measure a model in every cell of a sweep file"))
     _assess(command("assess", "one report: is it stable, where does that change, how long does training stay joint?"))
+    warmup = command("warmup", "compile now what would be compiled at first use")
+    warmup.add_argument("models", nargs="*", metavar="MODEL", help="only these (default: all of the package)")
     command("info", "versions and directories, for bug reports")
     return top
 
@@ -120,7 +122,7 @@ def _solve(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--mechanisms", metavar="a,b,...", help="names, for the model 'mechanisms'")
     sub.add_argument("--rtol", type=float, default=1e-8)
     sub.add_argument("--atol", type=float, default=1e-10)
-    sub.add_argument("--method", default="auto", help="auto, closed, tsit5, dop853 or rodas5p")
+    sub.add_argument("--method", default="auto", help="as in toymesa.solve (default auto)")
 
 
 def _search(sub: argparse.ArgumentParser) -> None:

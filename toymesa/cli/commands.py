@@ -156,6 +156,22 @@ def run_fit(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def run_warmup(arguments: argparse.Namespace) -> int:
+    """Compile ahead of use."""
+    from toymesa import models
+    from toymesa.kernels.cache import cache_directory
+    from toymesa.kernels.warmup import warmup
+
+    chosen = [find_model(name, None) for name in arguments.models] or [build() for build in models.MODELS.values()]
+    done = []
+    for what, seconds in warmup(chosen):
+        done.append({"what": what, "seconds": round(seconds, 3)})
+        print(f"{what}: {seconds:.1f} s", file=sys.stderr)
+    data = {"compiled": done, "cache": str(cache_directory())}
+    emit(arguments, data, f"{len(done)} things are compiled, in {data['cache']}")
+    return OK
+
+
 def run_info(arguments: argparse.Namespace) -> int:
     """Versions and directories, for bug reports; loads none of the heavy packages."""
     from importlib.metadata import PackageNotFoundError, version

@@ -56,6 +56,7 @@ SHAPES: dict[str, str] = {
         '--verify also "damaged": {"blocks": {number: reason}, "metadata": [..]}. Exit codes: 3 where cells are not run or '
         "failed, 130 interrupted, 143 terminated; what is done is in the store, and --resume goes on from there"
     ),
+    "warmup": 'JSON: {"compiled": [{"what", "seconds"}], "cache": directory}',
     "info": 'JSON: {"toymesa", "python", "system", package: version or "not installed", .., "cache": directory}',
     "fixed-points": (
         'JSON: {"points": [{"state": {name: x}, "enclosure": {name: [lo, hi]}, "eigenvalues": [[re, im], ..], "kind": "..", '
