@@ -15,7 +15,7 @@ from scipy import stats
 import toymesa as tm
 from toymesa.kernels.lanes.build import build
 from toymesa.kernels.lanes.emit import Program
-from toymesa.kernels.lanes.normals import four_normals, philox, round_keys
+from toymesa.kernels.lanes.normals import four_normals, philox, round_keys, squared_radii
 from toymesa.kernels.lanes.paths import aligned, path_programs
 from toymesa.kernels.philox import fill_normals, key_of
 from toymesa.kernels.philox import philox as one_philox
@@ -116,7 +116,7 @@ def exact_variates(words: np.ndarray) -> list[float]:
 def test_variates_of_any_words_to_a_few_units_in_the_last_place():
     words = words_of_interest()
     p = Program("variates", 8)
-    for i, z in enumerate(four_normals(p, [p.as_integer(p.row(i)) for i in range(4)])):
+    for i, z in enumerate(four_normals(p, squared_radii(p, [p.as_integer(p.row(i)) for i in range(4)]))):
         p.store(4 + i, z)
     found = run_program(p, words, 4, np.empty(0)).view(float)
     exact = np.array([exact_variates(w) for w in words.T]).T

@@ -35,16 +35,25 @@ def philox(p: Program, draw: Value, path: Value, stream: Value, keys: Sequence[V
     return [c0, c1, c2, c3]
 
 
-def four_normals(p: Program, words: Sequence[Value]) -> list[Value]:
-    """Four normal variates from the words of a draw; see ``philox.normals`` for what they are and which bit serves what."""
+def squared_radii(p: Program, words: Sequence[Value]) -> list[Value]:
+    """From the words of a draw the squared radii of its two pairs, and the bits of their angles as numbers.
+
+    The first half of the work: it ends before the root, which the processor takes long for, so that a loop can do it
+    for the next draw meanwhile.
+    """
     first, second = (p.bits("or", _up(p, words[i], 32), _and(p, words[i + 1], _LOW)) for i in (0, 2))
     u, v = _centre(p, _down(p, first, 12), 26, 0.0), _centre(p, _down(p, second, 12), 26, 0.0)
     high = ((1 << 14) - 1) << 38
     mixed = p.bits("or", _and(p, _up(p, first, 14), high), _and(p, second, ~high))
     w = _centre(p, mixed, 28, 0.0)
     total = _twice_minus_log(p, u * v)
+    return [total * w, total * (1.0 - w), p.as_number(first), p.as_number(second)]
+
+
+def four_normals(p: Program, halfway: Sequence[Value]) -> list[Value]:
+    """Four normal variates from ``squared_radii``; see ``philox.normals`` for what they are and which bit serves what."""
     out = []
-    for square, word in ((total * w, first), (total * (1.0 - w), second)):
+    for square, word in ((halfway[0], p.as_integer(halfway[2])), (halfway[1], p.as_integer(halfway[3]))):
         radius = p.call("sqrt", square)
         x = _centre(p, _up(p, word, 28), 22, -0.5)
         t = x * x

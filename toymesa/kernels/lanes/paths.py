@@ -18,7 +18,7 @@ from toymesa.kernels.generate import milstein_terms
 from toymesa.kernels.lanes.build import Address, build
 from toymesa.kernels.lanes.emit import BOOL, Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
-from toymesa.kernels.lanes.normals import ROUNDS, four_normals, philox, round_keys
+from toymesa.kernels.lanes.normals import ROUNDS, four_normals, philox, round_keys, squared_radii
 from toymesa.kernels.lanes.step_paths import DRAW, FIXED_ROWS, LAST, PATH, STEP, STREAM, run_lanes
 from toymesa.symbolic.model import TIME, Model
 
@@ -42,11 +42,11 @@ class PathPrograms:
         out: Array, status: NDArray[np.int64],
     ) -> None:  # fmt: skip
         """Fill ``out`` (row, time, state) and ``status``, as ``stochastic.run_paths`` does."""
-        rows = FIXED_ROWS + self.n + self.m + self.noises + _kept(self.noises)
+        rows = FIXED_ROWS + self.n + self.m + self.noises + 2 * _drawn(self.noises)
         W, shared_by_all = aligned(rows, self.lanes), np.empty(_KEYS + 2 * ROUNDS)
         shared_by_all.view(np.int64)[_KEYS:] = round_keys(key.tolist())
         run_lanes(
-            self.compiled["turns"], self.compiled["draw"], self.compiled["step"], W, W.view(np.int64), shared_by_all,
+            *(self.compiled[name] for name in ("prepare", "turns", "draw", "step")), W, W.view(np.int64), shared_by_all,
             times, step, self.noises, starts, params, names, out, status,
         )  # fmt: skip
 
@@ -66,8 +66,8 @@ def aligned(rows: int, lanes: int) -> Array:
     return raw[skip : skip + rows * lanes].reshape(rows, lanes)
 
 
-def _kept(noises: int) -> int:
-    """How many variates a turn draws."""
+def _drawn(noises: int) -> int:
+    """How many variates a turn draws, and how many numbers it keeps of a draw half made."""
     return 4 * ((noises + 3) // 4)
 
 
@@ -78,8 +78,8 @@ def _programs(model: Model, scheme: str) -> PathPrograms:
     # four registers of eight numbers hide the latency of their operations, where there are enough registers for the rest
     lanes = 32 if n * noises <= 2 else 16
     step = _Step(model, scheme)
-    sources = [("turns", _turns(step, lanes)), ("draw", _draw(step, lanes)), ("step", _one_step(step, lanes))]
-    return PathPrograms(n, m, noises, lanes, build(sources))
+    written = {"prepare": _prepare, "turns": _turns, "draw": _draw, "step": _one_step}
+    return PathPrograms(n, m, noises, lanes, build([(name, write(step, lanes)) for name, write in written.items()]))
 
 
 class _Step:
@@ -130,51 +130,78 @@ class _Step:
             out[i] = out[i] + (0.5 * h * term) * both
         return out
 
+    @property
+    def variates(self) -> int:
+        """The first row of the variates of a step; behind them those of a draw, and then the next draw half made."""
+        return FIXED_ROWS + self.n + self.m
 
-def _normals(p: Program, draw: Value, noises: int) -> list[Value]:
-    """The variates of a turn, from draw number ``draw`` on."""
+    @property
+    def kept(self) -> int:
+        return self.variates + self.noises
+
+    @property
+    def halfway(self) -> int:
+        return self.kept + _drawn(self.noises)
+
+
+def _begin(p: Program, step: _Step, draw: Value) -> None:
+    """Store the first half of the draws of a turn, from number ``draw`` on."""
     keys = [p.as_integer(p.shared(_KEYS + i)) for i in range(2 * ROUNDS)]
     path, stream = (p.as_integer(p.row(k, varies=False)) for k in (PATH, STREAM))
-    out = []
-    for d in range(_kept(noises) // 4):
-        out += four_normals(p, philox(p, p.bits("add", draw, p.integer(d)) if d else draw, path, stream, keys))
-    return out
+    made: list[Value] = []
+    for d in range(_drawn(step.noises) // 4):
+        made += squared_radii(p, philox(p, p.bits("add", draw, p.integer(d)) if d else draw, path, stream, keys))
+    for i, value in enumerate(made):
+        p.store(step.halfway + i, value)
+
+
+def _finish(p: Program, step: _Step) -> list[Value]:
+    """The variates of a turn whose first half is stored."""
+    count = _drawn(step.noises)
+    rows = [p.row(step.halfway + i) for i in range(count)]
+    return [z for d in range(0, count, 4) for z in four_normals(p, rows[d : d + 4])]
 
 
 def _time(p: Program, step: Value) -> Value:
     return p.shared(_BEGIN) + step * p.shared(_SIZE)
 
 
+def _prepare(step: _Step, lanes: int) -> str:
+    """Source of ``prepare``: the first half of draw number DRAW."""
+    p = Program("prepare", lanes)
+    _begin(p, step, p.as_integer(p.row(DRAW)))
+    return p.source()
+
+
 def _turns(step: _Step, lanes: int) -> str:
-    """Source of ``turns``: draws and the steps they serve, until draw number LAST."""
+    """Source of ``turns``: draws and the steps they serve, up to draw number LAST, of which the first half is then made."""
     p = Program("turns", lanes, loop=True)
-    draw, last = p.as_integer(p.row(DRAW)), p.as_integer(p.row(LAST, varies=False))
+    z, noises = _finish(p, step), step.noises
     x, k = step.state(p), p.row(STEP)
-    z, noises = _normals(p, draw, step.noises), step.noises
-    for s in range(max(1, 4 // noises)):
+    together = max(1, 4 // noises)
+    for s in range(together):
         x = step.write(p, _time(p, k + float(s)) if step.timed else None, x, z[s * noises : (s + 1) * noises])
+    following = p.bits("add", p.as_integer(p.row(DRAW)), p.integer(_drawn(noises) // 4))
+    _begin(p, step, following)
     for i, value in enumerate(x):
         p.store(FIXED_ROWS + i, value)
-    p.store(STEP, k + float(max(1, 4 // noises)))
-    following = p.bits("add", draw, p.integer(_kept(noises) // 4))
+    p.store(STEP, k + float(together))
     p.store(DRAW, p.as_number(following))
-    return p.source(p.emit("icmp sge {I} {0}, {1}", BOOL, (following, last)))
+    return p.source(p.emit("icmp sge {I} {0}, {1}", BOOL, (following, p.as_integer(p.row(LAST, varies=False)))))
 
 
 def _draw(step: _Step, lanes: int) -> str:
-    """Source of ``draw``: the variates of draw number DRAW, to be kept for the steps they serve."""
+    """Source of ``draw``: the variates of the draw half made, to be kept for the steps they serve."""
     p = Program("draw", lanes)
-    first = FIXED_ROWS + step.n + step.m + step.noises
-    for i, value in enumerate(_normals(p, p.as_integer(p.row(DRAW)), step.noises)):
-        p.store(first + i, value)
+    for i, value in enumerate(_finish(p, step)):
+        p.store(step.kept + i, value)
     return p.source()
 
 
 def _one_step(step: _Step, lanes: int) -> str:
     """Source of ``step``: one step with given variates."""
     p = Program("step", lanes)
-    first = FIXED_ROWS + step.n + step.m
-    z = [p.row(first + i) for i in range(step.noises)]
+    z = [p.row(step.variates + i) for i in range(step.noises)]
     for i, value in enumerate(step.write(p, _time(p, p.row(STEP)) if step.timed else None, step.state(p), z)):
         p.store(FIXED_ROWS + i, value)
     return p.source()

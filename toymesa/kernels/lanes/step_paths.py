@@ -11,13 +11,14 @@ from toymesa.kernels.integrate import OK, OVERFLOW
 from toymesa.kernels.lanes.build import PROGRAM
 
 # rows: the number of the next draw and that of the last; the path's names; steps made in this interval. The state
-# follows, then parameters, the variates of one step, and those kept from a draw.
+# follows, then parameters, the variates of one step, those of a draw, and the next draw half made.
 DRAW, LAST, PATH, STREAM, STEP = range(5)
 FIXED_ROWS = 5
 
 
 @nb.njit(
     nb.void(
+        PROGRAM,  # prepare
         PROGRAM,  # turns
         PROGRAM,  # draw
         PROGRAM,  # step
@@ -35,7 +36,9 @@ FIXED_ROWS = 5
     ),
     error_model="numpy", nogil=True, cache=True,
 )  # fmt: skip
-def run_lanes(turns, draw, step, W, words, shared, times, largest, noises, starts, params, names, out, status):
+def run_lanes(
+    prepare, turns, draw, step, W, words, shared, times, largest, noises, starts, params, names, out, status
+):  # fmt: skip
     """Advance every row from time 0 to the last output time; NaN from where a value left the floating-point range."""
     rows, n, m, lanes = starts.shape[0], starts.shape[1], params.shape[1], W.shape[1]
     work, common = np.int64(W.ctypes.data), np.int64(shared.ctypes.data)
@@ -54,7 +57,7 @@ def run_lanes(turns, draw, step, W, words, shared, times, largest, noises, start
         for lane in range(count):
             status[begin + lane] = OK
             out[begin + lane] = math.nan
-        t, done = 0.0, 0
+        t, done, ready = 0.0, 0, -1
         for k in range(times.size):
             steps = math.ceil((times[k] - t) / largest * (1.0 - 1e-12)) if times[k] > t else 0
             h = (times[k] - t) / steps if steps > 0 else 0.0
@@ -62,12 +65,16 @@ def run_lanes(turns, draw, step, W, words, shared, times, largest, noises, start
             s = 0
             while s < steps:
                 W[STEP, :] = s
-                place = done % together
-                turn = done // together
-                words[DRAW, :] = turn * draws
+                place, turn = done % together, done // together
+                if place == 0 and ready != turn:
+                    words[DRAW, :] = turn * draws
+                    prepare(work, common)
+                    ready = turn
                 whole = (steps - s) // together
                 if place == 0 and whole > 0:
-                    words[LAST, :] = (turn + whole) * draws
+                    ready = turn + whole
+                    words[DRAW, :] = turn * draws
+                    words[LAST, :] = ready * draws
                     turns(work, common)
                     s += whole * together
                     done += whole * together
