@@ -144,15 +144,19 @@ class _Step:
         return self.kept + _drawn(self.noises)
 
 
-def _begin(p: Program, step: _Step, draw: Value) -> None:
-    """Store the first half of the draws of a turn, from number ``draw`` on."""
+def _begin(p: Program, step: _Step, draw: Value) -> list[Value]:
+    """The first half of the draws of a turn, from number ``draw`` on."""
     keys = [p.as_integer(p.shared(_KEYS + i)) for i in range(2 * ROUNDS)]
     path, stream = (p.as_integer(p.row(k, varies=False)) for k in (PATH, STREAM))
     made: list[Value] = []
     for d in range(_drawn(step.noises) // 4):
         made += squared_radii(p, philox(p, p.bits("add", draw, p.integer(d)) if d else draw, path, stream, keys))
-    for i, value in enumerate(made):
-        p.store(step.halfway + i, value)
+    return made
+
+
+def _store(p: Program, first: int, values: Sequence[Value]) -> None:
+    for i, value in enumerate(values):
+        p.store(first + i, value)
 
 
 def _finish(p: Program, step: _Step) -> list[Value]:
@@ -169,7 +173,7 @@ def _time(p: Program, step: Value) -> Value:
 def _prepare(step: _Step, lanes: int) -> str:
     """Source of ``prepare``: the first half of draw number DRAW."""
     p = Program("prepare", lanes)
-    _begin(p, step, p.as_integer(p.row(DRAW)))
+    _store(p, step.halfway, _begin(p, step, p.as_integer(p.row(DRAW))))
     return p.source()
 
 
@@ -177,15 +181,15 @@ def _turns(step: _Step, lanes: int) -> str:
     """Source of ``turns``: draws and the steps they serve, up to draw number LAST, of which the first half is then made."""
     p = Program("turns", lanes, loop=True)
     z, noises = _finish(p, step), step.noises
-    x, k = step.state(p), p.row(STEP)
-    together = max(1, 4 // noises)
+    following = p.bits("add", p.as_integer(p.row(DRAW)), p.integer(_drawn(noises) // 4))
+    next_half = _begin(p, step, following)
+    x, k, together = step.state(p), p.row(STEP), max(1, 4 // noises)
     for s in range(together):
         x = step.write(p, _time(p, k + float(s)) if step.timed else None, x, z[s * noises : (s + 1) * noises])
-    following = p.bits("add", p.as_integer(p.row(DRAW)), p.integer(_drawn(noises) // 4))
-    _begin(p, step, following)
-    for i, value in enumerate(x):
-        p.store(FIXED_ROWS + i, value)
-    p.store(STEP, k + float(together))
+    _store(p, step.halfway, next_half)
+    _store(p, FIXED_ROWS, x)
+    if step.timed:
+        p.store(STEP, k + float(together))
     p.store(DRAW, p.as_number(following))
     return p.source(p.emit("icmp sge {I} {0}, {1}", BOOL, (following, p.as_integer(p.row(LAST, varies=False)))))
 
@@ -193,8 +197,7 @@ def _turns(step: _Step, lanes: int) -> str:
 def _draw(step: _Step, lanes: int) -> str:
     """Source of ``draw``: the variates of the draw half made, to be kept for the steps they serve."""
     p = Program("draw", lanes)
-    for i, value in enumerate(_finish(p, step)):
-        p.store(step.kept + i, value)
+    _store(p, step.kept, _finish(p, step))
     return p.source()
 
 
@@ -202,6 +205,5 @@ def _one_step(step: _Step, lanes: int) -> str:
     """Source of ``step``: one step with given variates."""
     p = Program("step", lanes)
     z = [p.row(step.variates + i) for i in range(step.noises)]
-    for i, value in enumerate(step.write(p, _time(p, p.row(STEP)) if step.timed else None, step.state(p), z)):
-        p.store(FIXED_ROWS + i, value)
+    _store(p, FIXED_ROWS, step.write(p, _time(p, p.row(STEP)) if step.timed else None, step.state(p), z))
     return p.source()
