@@ -16,14 +16,16 @@ def _library(name: str) -> Callable[..., Value]:
     return call
 
 
+# SymPy's name -> function of the C library: not vectors but lanes in turn
+LIBRARY = {n: n for n in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc", "atan2", "pow")} | {
+    "gamma": "tgamma",
+    "loggamma": "lgamma",
+}
 # SymPy's name -> how a program computes it
-FUNCTIONS: dict[str, Callable[..., Value]] = {
-    name: _library(name) for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc", "atan2", "pow")
-} | {
+FUNCTIONS: dict[str, Callable[..., Value]] = {name: _library(function) for name, function in LIBRARY.items()} | {
     **{"exp": elementary.exp, "log": elementary.log, "expm1": elementary.expm1, "log1p": elementary.log1p},
     **{"sin": elementary.sin, "cos": elementary.cos, "tan": elementary.tan},
     **{"sinh": elementary.sinh, "cosh": elementary.cosh, "tanh": elementary.tanh},
-    **{"gamma": _library("tgamma"), "loggamma": _library("lgamma")},
 }
 
 
