@@ -46,6 +46,7 @@ _WHERE: dict[str, str] = {
     "Outcome": "symbolic.verdicts",
     "verify": "symbolic.verdicts",
     "solve": "solver",
+    "closed_form": "solver",
     "simulate": "solver",
     "cross_check": "solver",
     "assess": "analyse",
@@ -121,6 +122,7 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.errors import ToymesaError as ToymesaError
     from toymesa.errors import ToymesaWarning as ToymesaWarning
     from toymesa.question import answer as answer
+    from toymesa.solver import closed_form as closed_form
     from toymesa.solver import cross_check as cross_check
     from toymesa.solver import simulate as simulate
     from toymesa.solver import solve as solve

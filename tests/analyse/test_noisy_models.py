@@ -188,7 +188,7 @@ def test_the_law_of_the_time_to_a_level():
 
 def test_double_well_by_simulation_quadrature_and_kramers():
     exact = float(tm.mean_passage_time(WELLS, -1.0, high=0.0, params={"T": 0.1}))
-    found = tm.escape_times(WELLS, "x < 0", 1500.0, paths=800, step=0.05, rng=3, params={"T": 0.1})
+    found = tm.escape_times(WELLS, "x < 0", 1500.0, paths=800, step=0.02, rng=3, params={"T": 0.1})
     assert float(found["escaped"]) == 1.0
     assert abs(float(found["mean_time"]) - exact) < 4 * float(found["mean_time_error"])
     # the rate of an exponential law is the inverse of its mean

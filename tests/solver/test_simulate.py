@@ -34,18 +34,19 @@ def test_stationary_and_transient_moments_of_ornstein_uhlenbeck():
 
 def exact_geometric(step: float, method: str, *, paths: int) -> tuple[np.ndarray, np.ndarray]:
     """End points by a method and by the exact solution on the same noise."""
-    from toymesa.kernels.philox import fill_normals, key_of
+    from toymesa.kernels.philox import fill_normals
+    from toymesa.kernels.schemes import key_of
 
     end = tm.simulate(GEOMETRIC, 1.0, paths=paths, step=step, method=method, rng=3)["x"].values[:, -1]
     z = np.empty((paths, round(1 / step)))
-    for i in range(paths):  # one noise: a step takes one pair and uses its first variate
-        pairs = np.empty(2 * z.shape[1])
-        fill_normals(key_of(3), np.uint64(0), np.uint64(i), np.uint64(0), pairs)
-        z[i] = pairs[::2]
+    for i in range(paths):  # one noise: step after step takes the next variate
+        fill_normals(key_of(3), np.uint64(0), np.uint64(i), np.uint64(0), z[i])
     return end, np.exp(0.5 - 0.32 + 0.8 * np.sqrt(step) * z.sum(axis=1))
 
 
-@pytest.mark.parametrize(("method", "order"), [("euler", 0.5), ("milstein", 1.0)])
+@pytest.mark.parametrize(
+    ("method", "order"), [("euler", 0.5), ("milstein", 1.0), ("euler-lanes", 0.5), ("milstein-lanes", 1.0)]
+)
 def test_strong_orders(method, order):
     steps = [1 / 16, 1 / 64, 1 / 256]
     errors = []
@@ -58,7 +59,7 @@ def test_strong_orders(method, order):
 
 def second_moment(step: float, method: str, drift: float, noise: float) -> float:
     """E x^2 after one step from x = 1 of dx = drift x dt + noise x dW, summed over the values of the increment."""
-    if method == "euler":
+    if method == "euler-lanes":
         return (1 + drift * step) ** 2 + noise**2 * step
     total = 0.0
     for xi, weight in ((np.sqrt(3), 1 / 6), (-np.sqrt(3), 1 / 6), (0.0, 2 / 3)):
@@ -70,7 +71,7 @@ def second_moment(step: float, method: str, drift: float, noise: float) -> float
     return total
 
 
-@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("weak2", 2)])
+@pytest.mark.parametrize(("method", "order"), [("euler-lanes", 1), ("weak2", 2)])
 def test_weak_orders(method, order):
     drift, noise = 1.0, 0.3
     for step in (1 / 2, 1 / 4):  # the simulation has the method's own bias
@@ -110,14 +111,21 @@ def test_weak_method_with_noises_that_do_not_commute():
 
 
 def test_auto_is_milstein_only_where_the_noise_commutes():
-    assert tm.simulate(OU, 0.1, paths=2, rng=0).attrs["method"] == "milstein"
-    assert tm.simulate(MIXED, 0.1, paths=2, rng=0).attrs["method"] == "euler"
-    with pytest.raises(tm.DomainError, match="needs commuting noise"):
-        tm.simulate(MIXED, 0.1, method="milstein")
+    assert tm.simulate(OU, 0.1, paths=2, rng=0).attrs["method"] == "milstein-lanes"
+    assert tm.simulate(MIXED, 0.1, paths=2, rng=0).attrs["method"] == "euler-lanes"
+    for method in ("milstein", "milstein-lanes"):
+        with pytest.raises(tm.DomainError, match="needs commuting noise"):
+            tm.simulate(MIXED, 0.1, method=method)
 
 
-def test_a_path_is_the_same_in_any_company():
-    common = {"step": 0.05, "rng": 11}
+@pytest.mark.parametrize("method", ["euler", "milstein", "weak2", "euler-lanes", "milstein-lanes"])
+def test_a_method_asked_for_by_name_is_the_one_that_runs(method):
+    assert tm.simulate(OU, 0.1, paths=2, rng=0, method=method).attrs["method"] == method
+
+
+@pytest.mark.parametrize("method", ["euler", "milstein-lanes"])
+def test_a_path_is_the_same_in_any_company(method):
+    common = {"step": 0.05, "rng": 11, "method": method}
     many = tm.simulate(OU, [0.5, 1.0], paths=600, threads=2, **common)
     few = tm.simulate(OU, [0.5, 1.0], paths=7, threads=1, **common)
     assert np.array_equal(many["x"].values[:7], few["x"].values)
@@ -151,6 +159,8 @@ def test_failures_are_statuses():
         ({"step": 0.0}, tm.DomainError, "step must lie in"),
         ({"paths": 0}, tm.DomainError, "paths must be a whole number"),
         ({"method": "heun"}, tm.DomainError, "no method 'heun' for noise"),
+        ({"method": "euler_lanes"}, tm.DomainError, "did you mean 'euler-lanes'"),
+        ({"method": "weak2-lanes"}, tm.DomainError, "no method 'weak2-lanes' for noise"),
         ({"path": 3}, tm.ArgumentError, "did you mean 'paths'"),
         ({"params": {"k": xr.DataArray([1.0], dims="path")}}, tm.DomainError, "must not be called 'path'"),
     ],

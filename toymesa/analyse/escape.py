@@ -18,8 +18,7 @@ from toymesa.errors import ArgumentError, DomainError, ExpressionError, did_you_
 from toymesa.kernels.batch import Controls
 from toymesa.kernels.escape import run_exits
 from toymesa.kernels.generate import compile_model, region_field
-from toymesa.kernels.philox import key_of
-from toymesa.kernels.stochastic import STOCHASTIC
+from toymesa.kernels.schemes import STOCHASTIC, key_of
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.options import Progress, shown

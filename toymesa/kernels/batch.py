@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.generate import CompiledModel, observed
+from toymesa.kernels.lanes.grid import grid_function
 from toymesa.kernels.lanes.run import Run, run_lanes
 from toymesa.kernels.report import REPORT
 from toymesa.kernels.tableaus import POWERS
@@ -34,6 +35,8 @@ LANES = {
     "rodas5p-lanes": "rodas5p",
 }
 _BLOCK = 64
+# numbers read off from which on compiling their formulas is worth it
+_MANY = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,8 +260,16 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
         columns |= {s: states[..., i] for i, s in enumerate(model.states)}
         columns |= {s: params[:, i, None] for i, s in enumerate(model.params)}
         arguments = [s for s in columns if s in used]
-        read = array_function(arguments, exprs)(*(columns[s] for s in arguments))
+        vectors = grid_function((), arguments, exprs) if out.size >= _MANY else None
+        if vectors is None:
+            read: Sequence[Array] = array_function(arguments, exprs)(*(columns[s] for s in arguments))
+        else:
+            flat = np.empty((len(arguments), rows * count))
+            for line, s in zip(flat, arguments, strict=True):
+                line.reshape(rows, count)[:] = columns[s]
+            read = [np.empty((1, rows * count)) for _ in exprs]
+            vectors(np.empty((1, 0)), flat, read)
         for i, values in enumerate(read):
-            out[..., i] = values
+            out[..., i] = values.reshape(rows, count)
     out[~np.isfinite(states).all(axis=2)] = np.nan
     return out

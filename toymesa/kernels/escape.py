@@ -17,9 +17,11 @@ from toymesa.kernels.explicit import FIELD
 from toymesa.kernels.integrate import finite
 from toymesa.kernels.philox import normals, uniforms
 from toymesa.kernels.report import OVERFLOW
-from toymesa.kernels.stochastic import draw_increments, strong_step
+from toymesa.kernels.stochastic import normal_increments, strong_step
 
 OK, NOT_ESCAPED = 1, 13
+# what a bridge draws is numbered from here on, away from the increments
+_FURTHER = np.uint64(1 << 63)
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 
 
@@ -73,14 +75,14 @@ def run_exits(
     rows, n = starts.shape
     x, new, a = np.empty(n), np.empty(n), np.empty(n)
     flat, second = np.empty(n * m), np.empty(n * m * m)
-    xi, pair, c = np.empty(m), np.empty(2), np.empty(4, np.uint64)
+    xi, four, more, c = np.empty(m), np.empty(4), np.empty(4), np.empty(4, np.uint64)
     inside, ahead, rate = np.empty(count), np.empty(count), np.empty(count)
     steps = math.ceil(end / step * (1.0 - 1e-12))
     h = end / steps
     for row in range(rows):
         x[:] = starts[row]
         p = params[row]
-        stream, path, draw = names[row, 0], names[row, 1], np.uint64(0)
+        stream, path, draw = names[row, 0], names[row, 1], _FURTHER
         status[row], which[row], when[row] = NOT_ESCAPED, -1, end
         region(0, 0.0, x, p, inside)
         for k in range(count):
@@ -91,7 +93,7 @@ def run_exits(
             if which[row] >= 0:
                 break
             now = s * h
-            draw = draw_increments(method, key, stream, path, draw, c, pair, xi)
+            normal_increments(key, stream, path, s, c, four, xi)
             strong_step(field, noise, method, now, h, x, p, xi, new, a, flat, second)
             if not finite(new):
                 status[row], when[row] = OVERFLOW, now
@@ -103,17 +105,17 @@ def run_exits(
                 spread = rate[k] * h
                 crossed = not ahead[k] > 0.0
                 if between and not crossed and 2.0 * inside[k] * ahead[k] < 40.0 * spread:
-                    uniforms(key, stream, path, draw, c, pair)
+                    uniforms(key, stream, path, draw, c, more)
                     draw += np.uint64(1)
-                    crossed = pair[0] < math.exp(-2.0 * inside[k] * ahead[k] / spread)
+                    crossed = more[0] < math.exp(-2.0 * inside[k] * ahead[k] / spread)
                 if crossed:
                     share = 1.0
                     if between:
-                        normals(key, stream, path, draw, c, pair)
-                        normal = pair[0]
-                        uniforms(key, stream, path, draw + np.uint64(1), c, pair)
+                        normals(key, stream, path, draw, c, more)
+                        normal = more[0]
+                        uniforms(key, stream, path, draw + np.uint64(1), c, more)
                         draw += np.uint64(2)
-                        share = bridge_time(inside[k], ahead[k], spread, normal, pair[0])
+                        share = bridge_time(inside[k], ahead[k], spread, normal, more[0])
                     if share < first:
                         first, which[row] = share, k
             if which[row] >= 0:

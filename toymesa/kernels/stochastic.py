@@ -15,32 +15,58 @@ from toymesa.kernels.explicit import FIELD
 from toymesa.kernels.integrate import finite
 from toymesa.kernels.philox import normals, uniforms
 from toymesa.kernels.report import OK, OVERFLOW
+from toymesa.kernels.schemes import MILSTEIN, WEAK2
 
-EULER, MILSTEIN, WEAK2 = 0, 1, 2
-STOCHASTIC = {"euler": EULER, "milstein": MILSTEIN, "weak2": WEAK2}
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 _THREE = math.sqrt(3.0)
 
 
 @nb.njit(
-    nb.uint64(
-        nb.int64, nb.uint64[::1], nb.uint64, nb.uint64, nb.uint64, nb.uint64[::1], nb.float64[::1], nb.float64[::1]
+    nb.void(
+        nb.uint64[::1], nb.uint64, nb.uint64, nb.int64, nb.uint64[::1], nb.float64[::1], nb.float64[::1]
     ),
     **_OPTIONS,
-)
-def draw_increments(method, key, stream, path, draw, c, pair, out):
-    """Standard increments of one step (normal, or of three points for the weak method); returns the next draw number."""
-    for i in range(0, out.size, 2):
-        if method == WEAK2:
-            uniforms(key, stream, path, draw, c, pair)
-        else:
-            normals(key, stream, path, draw, c, pair)
-        for k in range(min(2, out.size - i)):
-            value = pair[k]
-            if method == WEAK2:  # +-sqrt(3) with probability 1/6 each: the moments of a normal variate up to the fifth
-                value = _THREE if value < 1.0 / 6.0 else (-_THREE if value > 5.0 / 6.0 else 0.0)
-            out[i + k] = value
+)  # fmt: skip
+def normal_increments(key, stream, path, step, c, four, out):
+    """Standard normal increments of step number ``step``; steps must be asked for in turn, since ``four`` keeps a draw.
+
+    A draw makes four variates: with one noise they serve four steps, with two noises two, and otherwise a step takes as
+    many draws as it needs.
+    """
+    m = out.size
+    steps = max(1, 4 // m)
+    if steps > 1:
+        place = step % steps
+        if place == 0:
+            normals(key, stream, path, np.uint64(step // steps), c, four)
+        for i in range(m):
+            out[i] = four[place * m + i]
+        return
+    draws = (m + 3) // 4
+    for d in range(draws):
+        normals(key, stream, path, np.uint64(step * draws + d), c, four)
+        for i in range(min(4, m - 4 * d)):
+            out[4 * d + i] = four[i]
+
+
+@nb.njit(
+    nb.uint64(nb.uint64[::1], nb.uint64, nb.uint64, nb.uint64, nb.uint64[::1], nb.float64[::1], nb.float64[::1], nb.float64[::1]),
+    **_OPTIONS,
+)  # fmt: skip
+def _weak_increments(key, stream, path, draw, c, pair, out, sign):
+    """Three-point increments of one step of the weak method, and its signs; returns the next draw number."""
+    m = out.size
+    for i in range(0, m, 2):
+        uniforms(key, stream, path, draw, c, pair)
         draw += np.uint64(1)
+        for k in range(min(2, m - i)):
+            # +-sqrt(3) with probability 1/6 each: the moments of a normal variate up to the fifth
+            out[i + k] = _THREE if pair[k] < 1.0 / 6.0 else (-_THREE if pair[k] > 5.0 / 6.0 else 0.0)
+    for i in range(m):
+        for j in range(i + 1, m):
+            uniforms(key, stream, path, draw, c, pair)
+            draw += np.uint64(1)
+            sign[i * m + j] = 1.0 if pair[0] < 0.5 else -1.0
     return draw
 
 
@@ -150,13 +176,13 @@ def run_paths(field, noise, method, times, step, m, starts, params, key, names, 
     rows, n = starts.shape
     x, new, a = np.empty(n), np.empty(n), np.empty(n)
     flat, second = np.empty(n * m), np.empty(n * m * m)
-    xi, sign, pair, c = np.empty(m), np.zeros(m * m), np.empty(2), np.empty(4, np.uint64)
+    xi, sign, four, c = np.empty(m), np.zeros(m * m), np.empty(4), np.empty(4, np.uint64)
     B = np.empty((5, n))
     for row in range(rows):
         x[:] = starts[row]
         p = params[row]
         stream, path, draw = names[row, 0], names[row, 1], np.uint64(0)
-        t = 0.0
+        t, done = 0.0, 0
         status[row] = OK
         out[row, :, :] = math.nan
         for k in range(times.size):
@@ -164,17 +190,13 @@ def run_paths(field, noise, method, times, step, m, starts, params, key, names, 
             h = (times[k] - t) / steps if steps > 0 else 0.0
             for s in range(steps):
                 now = t + s * h
-                draw = draw_increments(method, key, stream, path, draw, c, pair, xi)
                 if method == WEAK2:
-                    for i in range(m):
-                        for j in range(i + 1, m):
-                            uniforms(key, stream, path, draw, c, pair)
-                            draw += np.uint64(1)
-                            sign[i * m + j] = 1.0 if pair[0] < 0.5 else -1.0
+                    draw = _weak_increments(key, stream, path, draw, c, four, xi, sign)
                     _weak_step(field, noise, now, h, x, p, xi, sign, new, B, flat)
-                    x[:] = new
-                    continue
-                strong_step(field, noise, method, now, h, x, p, xi, new, a, flat, second)
+                else:
+                    normal_increments(key, stream, path, done, c, four, xi)
+                    strong_step(field, noise, method, now, h, x, p, xi, new, a, flat, second)
+                done += 1
                 x[:] = new
             t = times[k]
             if not finite(x):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from toymesa.errors import DomainError
 from toymesa.kernels.arrays import array_function, relation_function
+from toymesa.kernels.lanes.grid import LANES, grid_function
 from toymesa.solver.inputs import Cells
 from toymesa.solver.internal_time import clock, first_root
 from toymesa.status import Status
@@ -77,8 +79,9 @@ def require(model: Model, exact: Exact) -> ClosedForm | InternalTimeForm:
 
 
 def evaluate(
-    model: Model, form: ClosedForm | InternalTimeForm, cells: Cells, times: Array, *, steady: bool
-) -> tuple[Array, NDArray[np.int64]]:
+    model: Model, form: ClosedForm | InternalTimeForm, cells: Cells, times: Array, *, steady: bool,
+    threads: int | None = None,
+) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
     """States (row, time, state) by the closed form, and a status for each row; NaN where it is not OK.
 
     ``steady``: the converged state alone. In internal time a row whose rate has no root within reach does not converge:
@@ -88,9 +91,9 @@ def evaluate(
     columns = np.concatenate([cells.params, cells.starts], axis=1)
     exprs = [form.states[s] for s in model.states]
     if isinstance(form, ClosedForm):
-        function = array_function([*names, TIME], exprs)
-        values = np.stack(function(*columns.T[:, :, None], times[None, :]), axis=-1)
-        return _judged(np.asarray(values), cells)
+        block = np.empty((len(exprs), columns.shape[0], times.size))
+        over_grid(model, form, cells, times, [*block], threads=threads)
+        return _judged(np.moveaxis(block, 0, 2), cells)
     out = np.full((columns.shape[0], 1 if steady else times.size, len(exprs)), np.nan)
     rate = array_function([*names, form.internal], form.rate)
     states = array_function([*names, form.internal], exprs)
@@ -108,6 +111,31 @@ def evaluate(
             endless[i] = True
     out, status = _judged(out, cells)
     return out, np.where(endless, int(Status.NOT_STEADY), status)
+
+
+def over_grid(
+    model: Model, form: ClosedForm, cells: Cells, times: Array, out: Sequence[Array], *, threads: int | None = None
+) -> None:
+    """Fill ``out``, an array (row, time) for each state, with a closed form in time; what is no number stays so."""
+    given = [*model.params, *(at_start(s) for s in model.states)]
+    columns = np.concatenate([cells.params, cells.starts], axis=1)
+    exprs = [form.states[s] for s in model.states]
+    # along the times, or along the cells where the times are few; chosen by the times alone, and a value with them
+    long = times.size >= LANES
+    function = grid_function(given, [TIME], exprs) if long else grid_function([TIME], given, exprs)
+    if function is None:  # a special function: array by array
+        values = array_function([*given, TIME], exprs)(*columns.T[:, :, None], times[None, :])
+        for result, value in zip(out, values, strict=True):
+            result[:] = value
+    elif long:
+        function(columns, times[None, :], out, threads=threads)
+    elif times.size == 1:
+        function(times[:, None], columns.T, [result.T for result in out], threads=threads)
+    else:
+        turned = np.empty((len(exprs), times.size, columns.shape[0]))
+        function(times[:, None], columns.T, [*turned], threads=threads)
+        for result, value in zip(out, turned, strict=True):
+            result[:] = value.T
 
 
 def _judged(states: Array, cells: Cells) -> tuple[Array, NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -58,10 +59,25 @@ def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: O
         data |= _event_variables(name, hits, batch, len(model.states))
     coords: dict[str, Any] = dict(batch.coords)
     if not how.steady:
-        coords["time"] = ("time", times, {"long_name": "steps" if model.discrete else "training time"})
+        coords["time"] = ("time", times, {"long_name": _of_time(model)})
     if outcome.found:
         coords["state"] = list(model.state_names)
     return xr.Dataset(data, coords=coords, attrs=_attributes(model, batch, outcome.label, how))
+
+
+def labelled_states(model: Model, batch: Cells, times: Array, states: Mapping[str, Array], label: str) -> xr.Dataset:
+    """States alone, each of shape (swept dimensions..., time), over the swept names and time."""
+    dims = (*batch.dims, "time")
+    attributes = _attributes(model, batch, label, Controls())
+    return xr.Dataset(
+        {n: (dims, v, _meaning(model, n)) for n, v in states.items()},
+        coords={**batch.coords, "time": ("time", times, {"long_name": _of_time(model)})},
+        attrs={k: v for k, v in attributes.items() if k not in ("rtol", "atol")},
+    )
+
+
+def _of_time(model: Model) -> str:
+    return "steps" if model.discrete else "training time"
 
 
 def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Array) -> None:

@@ -17,16 +17,17 @@ from toymesa.arguments import Array, generator, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
 from toymesa.kernels.batch import Controls
 from toymesa.kernels.generate import compile_model, milstein_terms
-from toymesa.kernels.philox import key_of
-from toymesa.kernels.stochastic import STOCHASTIC, run_paths
+from toymesa.kernels.schemes import STOCHASTIC, key_of
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.options import Progress, output_times, shown
 from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
-_METHODS = ("auto", *STOCHASTIC)
-_BLOCK = 256
+_LANES = "-lanes"
+_SCHEMES = ("auto", *STOCHASTIC)
+_METHODS = (*_SCHEMES, "euler-lanes", "milstein-lanes")
+_BLOCK, _LANE_BLOCK = 256, 1024
 
 
 @named_arguments
@@ -52,7 +53,9 @@ def simulate(
         is hit. paths : how many, a dimension ``path`` of the result. start, params : as in :func:`toymesa.solve`.
     method : "euler" (Euler-Maruyama; weak order 1, strong order 1/2), "milstein" (strong order 1; needs commuting noise),
         "weak2" (Platen's explicit method of weak order 2, for expectations), or "auto": Milstein where the noise
-        commutes, which for additive noise is Euler-Maruyama, else Euler-Maruyama.
+        commutes, which for additive noise is Euler-Maruyama, else Euler-Maruyama. "euler-lanes" and "milstein-lanes" make
+        the same steps on the same noise for many paths side by side, ten times as fast; they agree to rounding, and
+        "auto" takes them.
     rng : seed or Generator. Path i of cell j depends on the seed, i and j alone: more paths, another batch of the same
         first cells, or other threads change no bit.
 
@@ -64,7 +67,7 @@ def simulate(
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
     if model.noise is None:
         raise ArgumentError(f"model {model.name!r} has no noise: use toymesa.solve, or give it some by GradientNoise")
-    chosen = chosen_method(model, method)
+    chosen = _route(model, method)
     times = _times(t)
     size = float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
     count = whole("paths", paths, 1)
@@ -85,10 +88,17 @@ def simulate(
     return data.drop_vars("nsteps")
 
 
-def chosen_method(model: Model, method: object) -> str:
-    """The method for noise that was asked for; "auto" is Milstein where the noise commutes, else Euler-Maruyama."""
-    if not isinstance(method, str) or method not in _METHODS:
-        raise DomainError(f"there is no method {method!r} for noise{did_you_mean(str(method), _METHODS)}")
+def _route(model: Model, method: object) -> str:
+    """The method of a simulation: a scheme, in lanes where that was asked for, and where nothing was."""
+    lanes = isinstance(method, str) and method in ("auto", "euler-lanes", "milstein-lanes")
+    scheme = chosen_method(model, str(method).removesuffix(_LANES) if lanes else method, _METHODS)
+    return scheme + _LANES if lanes else scheme
+
+
+def chosen_method(model: Model, method: object, allowed: tuple[str, ...] = _SCHEMES) -> str:
+    """The scheme that was asked for; "auto" is Milstein where the noise commutes, else Euler-Maruyama."""
+    if not isinstance(method, str) or method not in _SCHEMES:
+        raise DomainError(f"there is no method {method!r} for noise{did_you_mean(str(method), allowed)}")
     if method not in ("auto", "milstein"):
         return method
     if _commutes(model):
@@ -134,33 +144,42 @@ def _run(
     model: Model, every: Cells, names: NDArray[np.uint64], times: Array, step: float, method: str,
     key: NDArray[np.uint64], threads: int | None, show: Any,
 ) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
-    compiled = compile_model(model)
-    field, noise = compiled.field, compiled.noise
-    noises = 0 if model.noise is None else int(model.noise.cols)
-    states = np.full((every.bad.size, times.size, compiled.n), np.nan)
+    from toymesa.kernels.lanes.paths import path_programs
+    from toymesa.kernels.stochastic import run_paths
+
+    n, scheme = len(model.states), method.removesuffix(_LANES)
+    states = np.full((every.bad.size, times.size, n), np.nan)
     status = np.full(every.bad.size, int(Status.BAD_PARAM), dtype=np.int64)
+    programs = path_programs(model, scheme) if method != scheme else None
+    assert model.noise is not None
+    compiled, noises = compile_model(model), int(model.noise.cols)
+    fields = (compiled.field, compiled.noise) if programs is None else ()
 
     def work(rows: NDArray[np.int64]) -> None:
-        out, code = np.empty((rows.size, times.size, compiled.n)), np.empty(rows.size, np.int64)
-        run_paths(
-            field, noise, STOCHASTIC[method], times, step, noises, every.starts[rows], every.params[rows], key,
-            names[rows], out, code,
-        )  # fmt: skip
+        out, code = np.empty((rows.size, times.size, n)), np.empty(rows.size, np.int64)
+        if programs is not None:
+            programs.run(times, step, every.starts[rows], every.params[rows], key, names[rows], out, code)
+        else:
+            run_paths(
+                *fields, STOCHASTIC[scheme], times, step, noises, every.starts[rows], every.params[rows], key,
+                names[rows], out, code,
+            )  # fmt: skip
         states[rows], status[rows] = out, code
 
-    in_blocks(np.flatnonzero(~every.bad), work, threads, show)
+    block = _BLOCK if programs is None else _LANE_BLOCK
+    in_blocks(np.flatnonzero(~every.bad), work, threads, show, block=block)
     return states, status
 
 
 def in_blocks(
     rows: NDArray[np.int64], work: Callable[[NDArray[np.int64]], None], threads: int | None,
-    show: Callable[[int, int], None] | None,
+    show: Callable[[int, int], None] | None, *, block: int = _BLOCK,
 ) -> None:  # fmt: skip
     """Have the rows of paths worked on, a block at a time, over threads."""
-    blocks = [rows[i : i + _BLOCK] for i in range(0, rows.size, _BLOCK)]
+    blocks = [rows[i : i + block] for i in range(0, rows.size, block)]
     done = 0
     with ThreadPoolExecutor(whole("threads", threads or os.cpu_count() or 1, 1)) as pool:
-        for block, _ in zip(blocks, pool.map(work, blocks), strict=True):
-            done += block.size
+        for part, _ in zip(blocks, pool.map(work, blocks), strict=True):
+            done += part.size
             if show is not None:
                 show(done, rows.size)

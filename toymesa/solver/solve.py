@@ -105,7 +105,7 @@ def solve(
             raise ArgumentError("events need a numerical method; use method='auto' or name one")
     outcome = None
     if route is not None and route.form is not None and not watched:
-        outcome = _closed(model, route, batch, times, how)
+        outcome = _closed(model, route, batch, times, how, threads)
         # a cell that never converges has no internal-time solution, and a numerical one none the less
         if wanted == "auto" and (outcome.status == Status.NOT_STEADY).any():
             outcome = None
@@ -121,8 +121,11 @@ def solve(
 # ---------------------------------------------------------------- routes
 
 
-def _closed(model: Model, route: exact.Exact, batch: Cells, times: Array, how: Controls) -> Outcome:
-    states, status = exact.evaluate(model, exact.require(model, route), batch, times, steady=how.steady)
+def _closed(
+    model: Model, route: exact.Exact, batch: Cells, times: Array, how: Controls, threads: int | None
+) -> Outcome:
+    form = exact.require(model, route)
+    states, status = exact.evaluate(model, form, batch, times, steady=how.steady, threads=threads)
     rows = batch.bad.size
     end = np.full(rows, math.inf if how.steady else times[-1])
     return Outcome(states, status, np.zeros((rows, 3)), end, states[:, -1], route.label)

@@ -22,7 +22,7 @@ from toymesa.kernels.cache import cache_directory, environment
 
 _LOG = logging.getLogger("toymesa")
 # the width is for processors that have it; others split a vector of LLVM into several of theirs
-_ATTRIBUTES = 'attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }'
+_ATTRIBUTES = 'attributes #0 = { nounwind "stackrealign" "prefer-vector-width"="512" "min-legal-vector-width"="512" }'
 _FORMAT = 1
 
 

@@ -16,16 +16,16 @@ def _library(name: str) -> Callable[..., Value]:
     return call
 
 
+# SymPy's name -> function of the C library: not vectors but lanes in turn
+LIBRARY = {"erf": "erf", "erfc": "erfc", "atan2": "atan2", "gamma": "tgamma", "loggamma": "lgamma"}
 # SymPy's name -> how a program computes it; the bounds of the errors are in the tests
-FUNCTIONS: dict[str, Callable[..., Value]] = {
+FUNCTIONS: dict[str, Callable[..., Value]] = {name: _library(function) for name, function in LIBRARY.items()} | {
     **{"exp": elementary.exp, "log": elementary.log, "expm1": elementary.expm1, "log1p": elementary.log1p},
     **{"sinh": elementary.sinh, "cosh": elementary.cosh, "tanh": elementary.tanh},
     **{"sin": circular.sin, "cos": circular.cos, "tan": circular.tan},
     **{"asin": inverse.asin, "acos": inverse.acos, "atan": inverse.atan},
     **{"asinh": inverse.asinh, "acosh": inverse.acosh, "atanh": inverse.atanh},
     "pow": powers.pow,
-    **{"erf": _library("erf"), "erfc": _library("erfc"), "atan2": _library("atan2")},
-    **{"gamma": _library("tgamma"), "loggamma": _library("lgamma")},
 }
 
 

@@ -1,0 +1,181 @@
+"""Formulas over grids: some arguments are given for each row (parameters, say), the others along it (times).
+
+What follows from a row's arguments alone is computed once a row. The results of a large grid are written past the caches
+("streaming"), which saves reading every line of memory before it is overwritten.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+from sympy.core.function import Application
+
+from toymesa.errors import ModelError
+from toymesa.kernels.lanes.build import Address, build
+from toymesa.kernels.lanes.emit import FLOAT, Program, Value
+from toymesa.kernels.lanes.expressions import Reader, shared
+from toymesa.kernels.lanes.fill_grid import BEGIN, FIRST, compiled_fill, fill
+from toymesa.kernels.lanes.functions import FUNCTIONS, LIBRARY
+
+Array = NDArray[np.float64]
+LANES = 16
+_FEW = 32
+_STREAM = 1 << 25  # bytes of results from which on they are not expected to be read from a cache
+_BLOCK = 1 << 17  # results a thread computes in one piece
+# the rest has no form without branches, or treats NaNs and infinities otherwise than the functions of arrays do
+_FORMS = frozenset(FUNCTIONS) - frozenset(LIBRARY) | {"Abs", "sign", "Piecewise", "And", "Or", "Not"}
+
+
+class _GridProgram(Program):
+    """A loop over a row, ``lanes`` places at a time: from place C[BEGIN] to C[END]."""
+
+    def __init__(self, name: str, outer: int, inner: int, *, streaming: bool) -> None:
+        super().__init__(name, LANES, loop=True)
+        self._inner = FIRST + outer  # of the addresses
+        self._out = self._inner + inner
+        self._streaming = streaming
+
+    def given(self, k: int) -> Value:
+        """Argument k of those given for each row."""
+        return self.shared(FIRST + k)
+
+    def along(self, k: int) -> Value:
+        """Argument k of those given along it."""
+        return self.emit(f"load {{T}}, ptr {self._place(self._inner + k)}, align 8", FLOAT, (), level=1)
+
+    def result(self, k: int, value: Value) -> None:
+        """Write result k."""
+        how = "align 64, !nontemporal !0" if self._streaming else "align 8"
+        self._lines[1].append(f"  store {self._type(FLOAT)} {value.name}, ptr {self._place(self._out + k)}, {how}")
+
+    def _place(self, k: int) -> str:
+        slot = self.emit(f"getelementptr double, ptr %C, i64 {k}", "ptr", (), level=0)
+        base = self.emit("load ptr, ptr {0}, align 8", "ptr", (slot,), level=0)
+        return self.emit("getelementptr double, ptr {0}, i64 %place", "ptr", (base,), level=1).name
+
+    def text(self) -> str:
+        """Source of the function."""
+        before, inside = self._lines
+        return "\n".join(
+            [
+                *sorted(self._declared),
+                f"define i64 @{self.name}(ptr noalias %W, ptr noalias %C) #0 {{", "start:",
+                f"  %slot = getelementptr i64, ptr %C, i64 {BEGIN}", "  %begin = load i64, ptr %slot, align 8",
+                f"  %last = getelementptr i64, ptr %C, i64 {BEGIN + 1}", "  %end = load i64, ptr %last, align 8",
+                *before, "  br label %enter", "enter:", "  br label %again", "again:",
+                "  %place = phi i64 [ %begin, %enter ], [ %next, %latch ]",
+                *inside, "  br label %latch", "latch:", f"  %next = add i64 %place, {self.lanes}",
+                "  %more = icmp slt i64 %next, %end", "  br i1 %more, label %again, label %done", "done:",
+                "  ret i64 0", "}", *(["!0 = !{i32 1}"] if self._streaming else []),
+            ]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GridFunction:
+    """Formulas of ``outer`` arguments given for each row and ``inner`` ones given along it."""
+
+    outer: tuple[sp.Symbol, ...]
+    inner: tuple[sp.Symbol, ...]
+    exprs: tuple[sp.Basic, ...]
+
+    def __call__(self, outer: Array, inner: Array, out: Sequence[Array], *, threads: int | None = None) -> None:
+        """Fill ``out``: for each formula (row, place). outer: (row, argument); inner: (argument, place).
+
+        The rows of ``out`` are contiguous. A result depends on its own arguments alone, bit for bit.
+        """
+        places = inner.shape[1]
+        if places < LANES:  # a loop over less than its width: the last place is repeated
+            wide = [np.empty((outer.shape[0], LANES)) for _ in out]
+            self(outer, np.pad(inner, ((0, 0), (0, LANES - places)), mode="edge"), wide, threads=threads)
+            for result, values in zip(out, wide, strict=True):
+                result[:] = values[:, :places]
+            return
+        rows = outer.shape[0]
+        alike = len({(a.ctypes.data % 64, a.strides[0]) for a in out}) == 1  # all of a place's results on one boundary
+        streaming = alike and sum(a.nbytes for a in out) >= _STREAM
+        compiled = _compiled(self.outer, self.inner, self.exprs, streaming)
+        plain, stream = compiled["plain"], compiled["stream"] if streaming else compiled["plain"]
+        many = rows > _FEW  # for less it is not worth it to load numba
+        run = compiled_fill() if many else fill
+        first, second = (plain.for_numba, stream.for_numba) if many else (plain, stream)
+        outer, inner = np.ascontiguousarray(outer), np.ascontiguousarray(inner)
+        bases = np.array([a.ctypes.data for a in out], dtype=np.int64)
+        strides = np.array([a.strides[0] for a in out], dtype=np.int64)
+
+        def work(piece: tuple[int, int, int, int]) -> None:
+            constants = np.empty(FIRST + outer.shape[1] + inner.shape[0] + len(out))
+            run(
+                first, second, streaming, LANES, outer, inner, bases, strides, *piece,
+                constants, constants.view(np.int64),
+            )  # fmt: skip
+
+        pieces = list(_pieces(rows, places))
+        workers = min(threads or os.cpu_count() or 1, len(pieces))
+        if workers <= 1:
+            for piece in pieces:
+                work(piece)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, pieces))
+
+
+def _pieces(rows: int, places: int) -> Iterator[tuple[int, int, int, int]]:
+    """Blocks of a grid: first and last row, first and last place, none narrower than a vector."""
+    width = places if places <= 2 * _BLOCK else _BLOCK
+    height = max(1, _BLOCK // width)
+    starts = list(range(0, places - LANES + 1, width))
+    for row in range(0, rows, height):
+        for i, start in enumerate(starts):
+            yield row, min(row + height, rows), start, places if i == len(starts) - 1 else start + width
+
+
+def grid_function(outer: Sequence[sp.Symbol], inner: Sequence[sp.Symbol], exprs: Sequence[Any]) -> GridFunction | None:
+    """The formulas as a function of grids; None where one of them has no vector form.
+
+    Raises ModelError for a symbol that is no argument.
+    """
+    wanted = tuple(sp.sympify(e, strict=True) for e in exprs)
+    unknown = sorted({s.name for e in wanted for s in e.free_symbols} - {s.name for s in (*outer, *inner)})
+    if unknown:
+        raise ModelError(f"the formula uses {', '.join(map(repr, unknown))}, which is not an argument")
+    return GridFunction(tuple(outer), tuple(inner), wanted) if all(_has_form(e) for e in wanted) else None
+
+
+@lru_cache(maxsize=512)
+def _has_form(expr: sp.Basic) -> bool:
+    for part in sp.preorder_traversal(expr):
+        if isinstance(part, sp.Pow) and part.base != sp.E:
+            e = part.exp
+            if not (e.is_Rational and e.q <= 2 and abs(e.p) <= 16):
+                return False
+        elif isinstance(part, Application) and type(part).__name__ not in _FORMS:
+            return False
+    return True
+
+
+@lru_cache(maxsize=128)
+def _compiled(
+    outer: tuple[sp.Symbol, ...], inner: tuple[sp.Symbol, ...], exprs: tuple[sp.Basic, ...], streaming: bool
+) -> Mapping[str, Address]:
+    sources = []
+    definitions, results = shared(list(exprs))
+    for name in ("plain", "stream") if streaming else ("plain",):
+        p = _GridProgram(name, len(outer), len(inner), streaming=name == "stream")
+        known: dict[Any, Value] = {s: p.given(k) for k, s in enumerate(outer)}
+        reader = Reader(p, known | {s: p.along(k) for k, s in enumerate(inner)})
+        for symbol, value in definitions:
+            reader.define(symbol, value)
+        values = [reader.read(e) for e in results]
+        for k, value in enumerate(values):
+            p.result(k, value)
+        sources.append((name, p.text()))
+    return build(sources)
