@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -243,33 +243,38 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
     times: (time,) common to all rows, or (row, time).
     """
     rows, count = states.shape[:2]
-    out = np.empty((rows, count, len(compiled.observe_names)))
-    if not out.shape[2]:
-        return out
+    model, exprs = compiled.model, [e for _, e in observed(compiled.model)]
     when = np.broadcast_to(times, (rows, count))
-    model = compiled.model
+    if not exprs:
+        return np.empty((rows, count, 0))
     if model.inner_run is not None:  # a run of the inner optimizer is no formula
         from toymesa.kernels.rows import observe_rows
 
+        run = np.empty((rows, count, len(exprs)))
         flat = np.array(when, dtype=np.float64, order="C")
-        observe_rows(compiled.observe, flat, np.ascontiguousarray(states), np.ascontiguousarray(params), out)
+        observe_rows(compiled.observe, flat, np.ascontiguousarray(states), np.ascontiguousarray(params), run)
+        out = np.moveaxis(run, -1, 0)
     else:
-        exprs = [e for _, e in observed(model)]
-        used = set().union(*(e.free_symbols for e in exprs))
-        columns: dict[Any, Any] = {TIME: when}
+        out = np.empty((len(exprs), rows, count))  # quantity by quantity, as it is computed and used
+        columns: dict[Any, Array] = {TIME: when}
         columns |= {s: states[..., i] for i, s in enumerate(model.states)}
-        columns |= {s: params[:, i, None] for i, s in enumerate(model.params)}
-        arguments = [s for s in columns if s in used]
-        vectors = grid_function((), arguments, exprs) if out.size >= _MANY else None
-        if vectors is None:
-            read: Sequence[Array] = array_function(arguments, exprs)(*(columns[s] for s in arguments))
-        else:
-            flat = np.empty((len(arguments), rows * count))
-            for line, s in zip(flat, arguments, strict=True):
-                line.reshape(rows, count)[:] = columns[s]
-            read = [np.empty((1, rows * count)) for _ in exprs]
-            vectors(np.empty((1, 0)), flat, read)
-        for i, values in enumerate(read):
-            out[..., i] = values.reshape(rows, count)
-    out[~np.isfinite(states).all(axis=2)] = np.nan
-    return out
+        columns |= {s: np.broadcast_to(params[:, i, None], (rows, count)) for i, s in enumerate(model.params)}
+        used = {s for e in exprs for s in e.free_symbols}
+        _evaluate(exprs, {s: c for s, c in columns.items() if s in used}, out)
+    lost = ~np.isfinite(states).all(axis=2)
+    if lost.any():
+        out[:, lost] = np.nan
+    return np.moveaxis(out, 0, -1)
+
+
+def _evaluate(exprs: Sequence[Any], columns: Mapping[Any, Array], out: Array) -> None:
+    """Formulas of columns of one shape, in vectors where there are many."""
+    vectors = grid_function((), list(columns), exprs) if out.size >= _MANY else None
+    if vectors is None:
+        for result, values in zip(out, array_function(list(columns), exprs)(*columns.values()), strict=True):
+            result[:] = values
+        return
+    table = np.empty((len(columns), *out.shape[1:]))
+    for line, column in zip(table, columns.values(), strict=True):
+        line[:] = column
+    vectors(np.empty((1, 0)), table.reshape(len(columns), -1), [result.reshape(1, -1) for result in out])

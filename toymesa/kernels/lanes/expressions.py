@@ -138,7 +138,8 @@ class Reader:
         """log(e^a + e^b + ...), the largest taken out."""
         top = self._largest(self.program.maximum, values)
         exps = self.program.sum([FUNCTIONS["exp"](self.program, v - top) for v in values])
-        return top + FUNCTIONS["log"](self.program, exps)
+        total = top + FUNCTIONS["log"](self.program, exps)
+        return self.program.select(self.program.compare("oeq", abs(top), float("inf")), top, total)
 
     def _Piecewise(self, expr: Any) -> Value:
         total = self.program.constant(float("nan"))

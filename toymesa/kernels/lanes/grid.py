@@ -31,7 +31,7 @@ _FEW = 32
 _STREAM = 1 << 25  # bytes of results from which on they are not expected to be read from a cache
 _BLOCK = 1 << 17  # results a thread computes in one piece
 # the rest has no form without branches, or treats NaNs and infinities otherwise than the functions of arrays do
-_FORMS = frozenset(FUNCTIONS) - frozenset(LIBRARY) | {"Abs", "sign", "Piecewise", "And", "Or", "Not"}
+_FORMS = frozenset(FUNCTIONS) - frozenset(LIBRARY) | {"Abs", "sign", "Piecewise", "And", "Or", "Not", "LogSumExp"}
 
 
 class _GridProgram(Program):
