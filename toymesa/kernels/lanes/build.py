@@ -13,7 +13,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -66,8 +66,8 @@ def build(sources: Sequence[tuple[str, str]]) -> Mapping[str, Address]:
         return _built[digest]
 
 
-@cache
 def _target() -> Any:
+    """A target of its own for every engine, which takes it over and frees it with itself."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
