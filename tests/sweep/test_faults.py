@@ -400,7 +400,7 @@ def test_other_settings_are_refused_with_what_differs(copied, changed, message):
 
 
 def test_another_schema_is_named(copied):
-    from toymesa.sweep.store import read_attributes, write_attributes
+    from toymesa.sweep.metadata import read_attributes, write_attributes
 
     write_attributes(copied, read_attributes(copied) | {"schema_version": 99})
     with pytest.raises(StoreError, match="schema version 99; this toymesa reads 1"):
@@ -408,7 +408,7 @@ def test_another_schema_is_named(copied):
 
 
 def test_other_versions_are_warned_about(copied, caplog):
-    from toymesa.sweep.store import read_attributes, write_attributes
+    from toymesa.sweep.metadata import read_attributes, write_attributes
 
     attrs = read_attributes(copied)
     old = json.loads(attrs["versions"]) | {"numpy": "1.0"}

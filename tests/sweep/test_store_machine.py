@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import toymesa as tm
 from toymesa.errors import StoreCorrupt, StoreError, SweepInterrupted
-from toymesa.sweep.store import Writer
+from toymesa.sweep.writer import Writer
 
 pytestmark = pytest.mark.fault
 K, STARTS = np.linspace(0.5, 3.0, 9), np.linspace(0.05, 0.9, 7)

@@ -31,9 +31,10 @@ _PROBE = 64  # cells that are timed for the estimate
 
 def run_sweep(arguments: argparse.Namespace) -> int:
     """A sweep file from start to end."""
+    from toymesa.sweep.execute import run_plan
     from toymesa.sweep.export import export_sweep
     from toymesa.sweep.files import load_sweep
-    from toymesa.sweep.run import run_plan, stored_plan
+    from toymesa.sweep.resume import stored_plan
     from toymesa.sweep.verify import verify_plan
 
     store = _store(arguments)

@@ -282,4 +282,4 @@ class Solved:
 def most_rows(model: Model, times: int) -> int:
     """How many rows are solved at once, so that a batch holds a few million numbers at most."""
     width = times * (len(model.states) + len(model.observables) + 4)
-    return min(4096, max(16, 2**21 // width))
+    return min(65536, max(16, 2**21 // width))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from toymesa.errors import StoreError
 from toymesa.kernels.generate import compile_model
 from toymesa.sweep.plan import Plan
-from toymesa.sweep.store import Writer
+from toymesa.sweep.writer import Writer
 
 _COMPILING = Lock()
 
