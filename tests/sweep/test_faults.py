@@ -136,22 +136,21 @@ def test_ctrl_c_in_a_session_keeps_what_is_done(fresh):
 
 
 def test_full_disk(tmp_path, monkeypatch, fresh, capsys):
-    import zarr.storage._local as local
+    from toymesa.sweep import writer
 
-    store, real, left = tmp_path / "st", local._put, [30]
+    store, real, left = tmp_path / "st", writer.put, [17]
 
-    def put(path, *arguments, **named):
-        if "/c/" in str(path):
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(path, *arguments, **named)
+    def put(path, data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, data)
 
-    monkeypatch.setattr(local, "_put", put)
+    monkeypatch.setattr(writer, "put", put)
     with pytest.raises(PartialSweep, match="No space left.*of 60 cells done.*resume") as caught:
         run(store, workers=1)
     assert 0 < caught.value.done < 60
-    monkeypatch.setattr(local, "_put", real)
+    monkeypatch.setattr(writer, "put", real)
     assert int((tm.open_sweep(store)["status"] == tm.Status.OK).sum()) == caught.value.done
     xr.testing.assert_equal(run(store, resume=True), fresh)
 

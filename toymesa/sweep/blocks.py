@@ -42,10 +42,14 @@ class Blocks:
             for i, c, n in zip(self.position(block), self.chunks, self.shape, strict=True)
         )
 
+    def sizes(self, block: int) -> tuple[int, ...]:
+        """How many cells a block has along each dimension."""
+        return tuple(r.stop - r.start for r in self.region(block))
+
     def index(self, block: int, low: int = 0, high: int | None = None) -> NDArray[np.int64]:
         """Indices (row, dimension) of cells ``low`` to ``high`` of a block, in C order."""
         region = self.region(block)
-        sizes = tuple(r.stop - r.start for r in region)
+        sizes = self.sizes(block)
         rows = np.arange(low, math.prod(sizes) if high is None else high)
         found = np.unravel_index(rows, sizes)
         return np.stack([f + r.start for f, r in zip(found, region, strict=True)], axis=1).astype(np.int64)

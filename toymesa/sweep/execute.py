@@ -23,7 +23,7 @@ from toymesa.sweep.plan import Plan
 from toymesa.sweep.progress import Progress, Show, shown
 from toymesa.sweep.resume import continued, progress_of
 from toymesa.sweep.tasks import Job, Report, warm
-from toymesa.sweep.writer import Writer, chunk_files
+from toymesa.sweep.writer import Writer, chunk_file
 
 _LOG = logging.getLogger("toymesa")
 
@@ -80,8 +80,8 @@ def _left(made: Plan, writer: Writer, tally: _Tally) -> Iterator[int]:
     """Blocks that are not done, in order; those that are go into the tally first, so that progress starts right."""
     todo = []
     for number in range(made.blocks.count):
-        if writer.done(number):
-            status = writer.arrays["status"][made.blocks.region(number)]
+        status = writer.status(number)
+        if status is not None:
             tally.done += status.size
             tally.counts += np.bincount(status.reshape(-1), minlength=256)
         else:
@@ -163,4 +163,4 @@ def dataset(made: Plan, arrays: dict[str, NDArray[Any]], notes: list[str]) -> xr
 def invalidate(path: Path, made: Plan, found: Verification) -> None:
     """Damaged blocks count as not run from now on."""
     for number in found.blocks:
-        chunk_files(path, made.blocks, {}, number)[0].unlink(missing_ok=True)
+        chunk_file(path, "status", made.blocks.position(number)).unlink(missing_ok=True)

@@ -23,7 +23,8 @@ from toymesa.sweep.plan import Plan
 INTEGRITY = "integrity"
 DIGEST = f"{INTEGRITY}/digest"
 _COORDINATE_CHUNK = 2**16  # the same for every length, so that an axis can grow
-_COMPRESSION = (ZstdCodec(level=1), Crc32cCodec())
+LEVEL = 1  # of Zstandard
+_COMPRESSION = (ZstdCodec(level=LEVEL), Crc32cCodec())
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
 
 from toymesa.errors import StoreError
 from toymesa.status import Status
-from toymesa.sweep.blocks import Blocks
+from toymesa.sweep.chunks import decoded, encoded, put
 from toymesa.sweep.layout import DIGEST, digests, results
-from toymesa.sweep.metadata import read_attributes
+from toymesa.sweep.metadata import metadata_state, read_attributes
 from toymesa.sweep.plan import Plan
 
 
@@ -31,39 +29,41 @@ class Writer:
     def __init__(self, path: Path, plan: Plan, *, durable: bool = False) -> None:
         self.path, self.plan, self.durable = path, plan, durable
         self.identity = read_attributes(path)["store_id"]
-        group = zarr.open_group(LocalStore(path), mode="r+")
-        self.arrays: dict[str, Any] = {}
-        for spec in [*results(plan), digests(plan)]:
-            found: Any = group[spec.name]
-            if tuple(found.shape) != spec.shape:
-                raise StoreError(
-                    f"the store {str(path)!r} has {spec.name} of shape {found.shape}, the sweep {spec.shape}"
-                )
-            self.arrays[spec.name] = found.with_config({"write_empty_chunks": True})
+        self.specs = {spec.name: spec for spec in [*results(plan), digests(plan)]}
+        for spec in self.specs.values():
+            if metadata_state(path, spec) != "whole":
+                raise StoreError(f"'{path / spec.name}/zarr.json' is not what this sweep writes into")
 
     def files(self, block: int) -> list[Path]:
         """The chunk files of a block, ``status`` first."""
-        timed = {v.name: bool(v.times) for v in self.plan.variables}
-        return chunk_files(self.path, self.plan.blocks, timed, block)
+        return [self._file("status", block), *(self._file(n, block) for n in self.specs if n != "status")]
+
+    def _file(self, name: str, block: int) -> Path:
+        more = len(self.specs[name].shape) - len(self.plan.shape)
+        return chunk_file(self.path, name, self.plan.blocks.position(block), more)
 
     def write(self, block: int, out: Mapping[str, NDArray[Any]]) -> None:
         """Results (row, ...) of all cells of a block, in C order."""
-        region = self.plan.blocks.region(block)
-        sizes = tuple(r.stop - r.start for r in region)
-        for file in self.files(block):  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
+        sizes = self.plan.blocks.sizes(block)
+        files = self.files(block)
+        for file in files:  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
             file.unlink(missing_ok=True)
         shaped = {n: v.reshape(*sizes, *v.shape[1:]) for n, v in out.items()}
         for name, values in shaped.items():
             if name != "status":
-                self.arrays[name][region] = values
-        self.arrays[DIGEST][self.plan.blocks.position(block)] = digest(
-            self.identity, self.plan.blocks.position(block), shaped
-        )
+                self.put(name, block, values)
+        total = digest(self.identity, self.plan.blocks.position(block), shaped)
+        self.put(DIGEST, block, np.full((1,) * len(sizes), total))
         if self.durable:
-            self._sync(self.files(block)[1:])
-        self.arrays["status"][region] = shaped["status"]
+            self._sync(files[1:])
+        self.put("status", block, shaped["status"])
         if self.durable:
-            self._sync(self.files(block)[:1])
+            self._sync(files[:1])
+
+    def put(self, name: str, block: int, values: NDArray[Any]) -> None:
+        """Write one chunk."""
+        spec = self.specs[name]
+        put(self._file(name, block), encoded(values, spec.dtype, spec.chunks, spec.fill))
 
     def _sync(self, files: list[Path]) -> None:
         for place in [*files, *{f.parent for f in files}]:
@@ -73,14 +73,17 @@ class Writer:
             finally:
                 os.close(handle)
 
-    def done(self, block: int) -> bool:
-        """Whether every cell of a block was run; a chunk of status that cannot be read counts as not run."""
-        if not self.files(block)[0].exists():
-            return False
+    def status(self, block: int) -> NDArray[np.uint8] | None:
+        """Status codes of a block every cell of which was run, else None; a damaged chunk counts as not run."""
+        spec = self.specs["status"]
         try:
-            return bool((self.arrays["status"][self.plan.blocks.region(block)] != Status.NOT_RUN).all())
+            found = decoded(self._file("status", block).read_bytes(), spec.dtype, spec.chunks)
+        except FileNotFoundError:
+            return None
         except Exception:  # whatever the codecs raise on a damaged chunk
-            return False
+            return None
+        inside = found[tuple(slice(n) for n in self.plan.blocks.sizes(block))]
+        return None if (inside == Status.NOT_RUN).any() else inside
 
 
 def digest(identity: str, position: tuple[int, ...], shaped: Mapping[str, NDArray[Any]]) -> np.uint64:
@@ -92,9 +95,6 @@ def digest(identity: str, position: tuple[int, ...], shaped: Mapping[str, NDArra
     return np.uint64(int.from_bytes(h.digest(), "little"))
 
 
-def chunk_files(path: Path, blocks: Blocks, timed: Mapping[str, bool], block: int) -> list[Path]:
-    """The chunk files of a block, ``status`` first. timed: variable -> whether it has a dimension of times."""
-    place = [str(i) for i in blocks.position(block)]
-    out = [path.joinpath("status", "c", *place)]
-    out += [path.joinpath(n, "c", *place, *(["0"] if t else [])) for n, t in timed.items()]
-    return [*out, path.joinpath(DIGEST, "c", *place)]
+def chunk_file(path: Path, name: str, position: tuple[int, ...], more: int = 0) -> Path:
+    """The file of one chunk. more: how many dimensions the variable has behind those of the sweep."""
+    return path.joinpath(name, "c", *map(str, position), *["0"] * more)
