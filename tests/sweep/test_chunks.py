@@ -27,7 +27,9 @@ def test_bytes_are_those_of_zarr(tmp_path_factory, kind, sizes, seed):
     rng = np.random.default_rng(seed)
     values = rng.integers(0, 255, shape).astype(kind)
     if kind == "float64":
-        values = np.where(rng.random(shape) < 0.3, np.nan, rng.normal(size=shape) * 10.0 ** rng.integers(-300, 300, shape))
+        values = np.where(
+            rng.random(shape) < 0.3, np.nan, rng.normal(size=shape) * 10.0 ** rng.integers(-300, 300, shape)
+        )
     array[...] = values
     for place_in_grid in np.ndindex(*(-(-n // c) for n, c in sizes)):
         region = tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in zip(place_in_grid, chunks, shape, strict=True))

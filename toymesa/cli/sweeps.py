@@ -34,13 +34,12 @@ def run_sweep(arguments: argparse.Namespace) -> int:
     from toymesa.sweep.execute import run_plan
     from toymesa.sweep.export import export_sweep
     from toymesa.sweep.files import load_sweep
-    from toymesa.sweep.resume import stored_plan
+    from toymesa.sweep.resume import kept
     from toymesa.sweep.verify import verify_plan
 
     store = _store(arguments)
     going_on = arguments.resume or arguments.extend or arguments.verify
-    chunk, seed = stored_plan(store) if store is not None and going_on else (None, None)
-    made = load_sweep(arguments.file, find_model=_find, chunk=chunk, seed=seed)
+    made = load_sweep(arguments.file, find_model=_find, kept=kept(store) if store is not None and going_on else None)
     engine = arguments.scheduler or arguments.engine
     report: Verification | None = None
     try:

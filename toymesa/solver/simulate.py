@@ -65,7 +65,7 @@ def simulate(
     if model.noise is None:
         raise ArgumentError(f"model {model.name!r} has no noise: use toymesa.solve, or give it some by GradientNoise")
     chosen = chosen_method(model, method)
-    times = _times(t)
+    times = path_times(t)
     size = float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
     count = whole("paths", paths, 1)
     draw, seed = generator("rng", rng)
@@ -105,7 +105,8 @@ def _commutes(model: Model) -> bool:
     return all(sp.simplify(row[j][r] - row[r][j]) == 0 for row in terms for j in m for r in m if j < r)
 
 
-def _times(t: Any) -> Array:
+def path_times(t: Any) -> Array:
+    """Output times of paths, checked; a scalar gives the end alone."""
     times = output_times(t, until=None, discrete=False)
     if np.ndim(t) == 0:
         times = times[-1:]
@@ -130,23 +131,37 @@ def every_path(batch: Cells, count: int) -> tuple[Cells, NDArray[np.uint64]]:
     return every, np.stack([cell, path], axis=1).astype(np.uint64)
 
 
+def path_runner(
+    model: Model, times: Array, step: float, method: str
+) -> Callable[[Array, Array, NDArray[np.uint64], NDArray[np.uint64]], tuple[Array, NDArray[np.int64]]]:
+    """A function of starts (row, state), parameters (row, parameter), a key, and the stream and path number of each row.
+
+    It returns states (row, time, state), NaN where a path had left the floating-point range, and codes of ``Status``.
+    """
+    compiled = compile_model(model)
+    field, noise = compiled.field, compiled.noise
+    noises = 0 if model.noise is None else int(model.noise.cols)
+
+    def run(
+        starts: Array, params: Array, key: NDArray[np.uint64], names: NDArray[np.uint64]
+    ) -> tuple[Array, NDArray[np.int64]]:
+        out, code = np.empty((starts.shape[0], times.size, compiled.n)), np.empty(starts.shape[0], np.int64)
+        run_paths(field, noise, STOCHASTIC[method], times, step, noises, starts, params, key, names, out, code)
+        return out, code
+
+    return run
+
+
 def _run(
     model: Model, every: Cells, names: NDArray[np.uint64], times: Array, step: float, method: str,
     key: NDArray[np.uint64], threads: int | None, show: Any,
 ) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
-    compiled = compile_model(model)
-    field, noise = compiled.field, compiled.noise
-    noises = 0 if model.noise is None else int(model.noise.cols)
-    states = np.full((every.bad.size, times.size, compiled.n), np.nan)
+    run = path_runner(model, times, step, method)
+    states = np.full((every.bad.size, times.size, len(model.states)), np.nan)
     status = np.full(every.bad.size, int(Status.BAD_PARAM), dtype=np.int64)
 
     def work(rows: NDArray[np.int64]) -> None:
-        out, code = np.empty((rows.size, times.size, compiled.n)), np.empty(rows.size, np.int64)
-        run_paths(
-            field, noise, STOCHASTIC[method], times, step, noises, every.starts[rows], every.params[rows], key,
-            names[rows], out, code,
-        )  # fmt: skip
-        states[rows], status[rows] = out, code
+        states[rows], status[rows] = run(every.starts[rows], every.params[rows], key, names[rows])
 
     in_blocks(np.flatnonzero(~every.bad), work, threads, show)
     return states, status

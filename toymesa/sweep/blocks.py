@@ -55,10 +55,11 @@ class Blocks:
         return np.stack([f + r.start for f, r in zip(found, region, strict=True)], axis=1).astype(np.int64)
 
 
-def chunk_shape(shape: tuple[int, ...], chunk: Any) -> tuple[int, ...]:
+def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[int, ...]:
     """Cells of a block along each dimension: as asked, else the last dimensions whole, and a size that follows the grid.
 
-    256 to 65536 cells a block, about 64 blocks in between; more cells where there would be over 1e5 blocks.
+    32 to 65536 cells a block, about 64 blocks in between; more cells where there would be over 1e5 blocks. weight: how many
+    trajectories a cell has: blocks of heavy cells may be as small as one.
     """
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int | np.integer)):
         try:
@@ -70,7 +71,7 @@ def chunk_shape(shape: tuple[int, ...], chunk: Any) -> tuple[int, ...]:
             raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
         return given
     total = math.prod(shape)
-    usual = max(256, min(total // 64, 65536), min(total // 100_000, 2**22))
+    usual = max(1, 32 // weight, min(total // 64, 65536), min(total // 100_000, 2**22))
     cells = usual if chunk is None else whole("chunk", chunk, 1)
     out = []
     for n in reversed(shape):

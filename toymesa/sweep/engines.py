@@ -285,7 +285,7 @@ def _dead(job: Job, number: int, row: int) -> Part:
     """The results of a cell that kills every worker: none, and a status that says so."""
     out: dict[str, NDArray[Any]] = {"status": np.array([Status.WORKER_LOST], dtype=np.uint8)}
     for v in job.plan.variables:
-        out[v.name] = np.full((1, len(v.times)) if v.times else 1, v.fill, dtype=v.dtype)
+        out[v.name] = np.full((1, *v.sizes), v.fill, dtype=v.dtype)
     index = job.plan.blocks.index(number, row, row + 1)
     if job.plan.design.sampled:
         for column, drawn in job.plan.design.values(index).items():

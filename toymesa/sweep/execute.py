@@ -92,7 +92,7 @@ def _left(made: Plan, writer: Writer, tally: _Tally) -> Iterator[int]:
 def _in_memory(made: Plan, engine: Any, workers: int | None, progress: Progress) -> xr.Dataset:
     arrays: dict[str, NDArray[Any]] = {"status": np.zeros(made.shape, dtype=np.uint8)}
     for v in made.variables:
-        arrays[v.name] = np.full((*made.shape, *((len(v.times),) if v.times else ())), v.fill, dtype=v.dtype)
+        arrays[v.name] = np.full((*made.shape, *v.sizes), v.fill, dtype=v.dtype)
     tally = _Tally(made.cells, 0, np.zeros(256, dtype=np.int64), [])
     job = Job(made)
     where = "what is done is in the exception's dataset; give store= to be able to resume"

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from toymesa.errors import ArgumentError, DomainError, ToymesaError
 from toymesa.kernels.arrays import relation_function
-from toymesa.sweep.cells import Solved
 from toymesa.sweep.reading import Measure, Variable, expression, flags, named
+from toymesa.sweep.solved import Solved
 from toymesa.symbolic.model import TIME, Model
 from toymesa.symbolic.parse import parse_relation
 

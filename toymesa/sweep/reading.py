@@ -11,19 +11,32 @@ from numpy.typing import NDArray
 
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.sweep.axes import RESERVED
-from toymesa.sweep.cells import Solved
 from toymesa.symbolic.model import TIME, Model, check_name
 from toymesa.symbolic.parse import parse
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of the result. times: None for one number a cell, else the times it has."""
+    """One variable of the result.
+
+    times: None for one number a cell, else the times it has. outcomes: a dimension of its own with its labels, if any.
+    """
 
     name: str
     dtype: str = "float64"
     times: tuple[float, ...] | None = None
     attrs: tuple[tuple[str, Any], ...] = ()
+    outcomes: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions behind those of the sweep."""
+        return (*(("time",) if self.times else ()), *(self.outcomes[:1] if self.outcomes else ()))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of these dimensions."""
+        return (*((len(self.times),) if self.times else ()), *((len(self.outcomes[1]),) if self.outcomes else ()))
 
     @property
     def fill(self) -> Any:
@@ -34,14 +47,16 @@ class Variable:
 class Measure(Protocol):
     """What every measure can do."""
 
+    # a class may say ``noise``: True if it reads the paths of a model with noise, None if either; without: a trajectory
+
     def describe(self) -> dict[str, Any]:
         """The measure as JSON data; a resumed sweep must have the same."""
 
     def variables(self, model: Model, times: tuple[float, ...] | None) -> tuple[Variable, ...]:
         """What it fills for this model, or an error in one line. times: of the sweep, None if only the end is wanted."""
 
-    def read(self, solved: Solved) -> dict[str, NDArray[Any]]:
-        """Its variables for the rows of one solved batch: (row,) or (row, time)."""
+    def read(self, solved: Any) -> dict[str, NDArray[Any]]:
+        """Its variables for the rows of one batch (``Solved`` or ``Simulated``): (row,), then dimensions of the variable."""
 
 
 def expression(model: Model, what: Any, name: str) -> sp.Expr:

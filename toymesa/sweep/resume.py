@@ -31,10 +31,10 @@ def stored_spec(path: Path, *, damaged: bool = False) -> dict[str, Any] | None:
     return None if attrs is None else dict(json.loads(attrs["spec"]))
 
 
-def stored_plan(path: Path) -> tuple[Any, int | None]:
-    """Chunk and seed of a store, which a continued sweep keeps; nothing where there is no store yet."""
+def kept(path: Path) -> dict[str, Any]:
+    """Chunk, seed and method of a store, which a continued sweep keeps; nothing where there is no store yet."""
     found = stored_spec(path, damaged=True)
-    return (None, None) if found is None else (found["chunks"], int(found["seed"]))
+    return {} if found is None else {"chunk": found["chunks"], "seed": int(found["seed"]), "method": found["method"]}
 
 
 def progress_of(path: Path) -> str:

@@ -37,6 +37,8 @@ def sweep(
     max_step: float = math.inf,
     first_step: float | None = None,
     max_steps: int = 100_000,
+    paths: int | None = None,
+    step: float | None = None,
     rng: Any = None,
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -59,10 +61,13 @@ def sweep(
         structural option (a list, or label -> option). DataArrays that share a dimension vary together. A list of
         mappings or a pandas table: points along the dimension ``point``.
     measure : a list of names (states, observables), functions, or measures of ``toymesa.measures``; or name -> one of
-        these or a formula. Default: all observables.
+        these or a formula. Default: all observables. With noise: ``mean`` (what a name or formula means there),
+        ``variance``, ``shares`` or a function.
     t, until, events, method, rtol, atol, max_step, first_step, max_steps : as in ``solve``, but a scalar ``t`` gives the
         end alone; a list gives results over ``time``. For maps ``t`` counts steps. Under "auto" a cell for which a
         closed form in time holds uses it.
+    paths, step : of a model with noise, as in ``simulate``: paths of each cell (default 1000) and their largest step. Path i
+        of a cell depends on ``rng``, i and the cell's place along the axes alone.
     params, start : fixed values; a function of a Generator is drawn anew in every cell, from a stream of the cell's own.
     design : "grid", "points", "random", "sobol" or "halton"; the last three take ``samples`` points from ranges
         ``(low, high)`` or ``(low, high, "log")`` along the dimension ``sample``.
@@ -88,11 +93,14 @@ def sweep(
     resume = resume or verify
     path = None if store is None else Path(os.path.abspath(store))
     stored = stored_spec(path, damaged=verify) if path is not None and (resume or extend) else None
+    if stored is not None:  # what a continued store keeps unless something else was asked for
+        chunk = chunk if np.ndim(chunk) else stored["chunks"]
+        method = stored["method"] if method == "auto" else method
+        rng = stored["seed"] if rng is None else rng
     made = plan(
         model, over, measure=measure, t=t, until=until, params=params, start=start, events=events, design_=design,
         samples=samples, method=method, rtol=rtol, atol=atol, max_step=max_step, first_step=first_step,
-        max_steps=max_steps, rng=stored["seed"] if stored is not None and rng is None else rng,
-        chunk=chunk if stored is None or np.ndim(chunk) else stored["chunks"],
+        max_steps=max_steps, paths=paths, step=step, rng=rng, chunk=chunk,
     )  # fmt: skip
     return run_plan(
         made, store=path, resume=resume, extend=extend, verify=verify, durable=durable, engine=engine, workers=workers,
