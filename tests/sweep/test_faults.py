@@ -385,10 +385,15 @@ def test_what_exists_is_never_overwritten(copied, tmp_path, fresh):
     [
         ({"rtol": 1e-6}, r"rtol: store has 1e-08, asked 1e-06"),
         ({"t": [1.0, 3.0]}, r"t: store has \[1.0, 2.0\], asked \[1.0, 3.0\]"),
-        ({"params": {"m": 2.0}}, "params"),
+        ({"params": {"m": 2.0}}, r"params m: store has null, asked 2.0"),
         ({"measure": ["x"]}, "measure"),
         ({"rng": 2}, "seed: store has 1, asked 2"),
-        ({"over": {"k": np.linspace(0.5, 3.0, 13), "start_x": OVER["start_x"]}}, "axes"),
+        (
+            {"over": {"k": np.linspace(0.5, 3.0, 13), "start_x": OVER["start_x"]}},
+            r"axis 'k': store has 12 values, asked 13",
+        ),
+        ({"over": {"k": OVER["k"] + 1, "start_x": OVER["start_x"]}}, r"axis 'k': other values, 12 as in the store"),
+        ({"over": {"k": OVER["k"]}}, r"axes: store has k, start_x, asked k"),
         ({"over": {"k": np.append(OVER["k"], 9.0), "start_x": OVER["start_x"]}}, "extend=True"),
     ],
 )

@@ -49,7 +49,9 @@ def test_a_file_is_the_call(folder, capsys):
     assert main(["sweep", "s.toml", "--store", "st", "--json", "--export", "all.csv"]) == 0
     out = json.loads(capsys.readouterr().out)
     assert (out["cells"], out["done"], out["status"]) == (15, 15, {"ok": 15})
-    assert set(out["variables"]) == {"x", "late", "when", "outcome", "kind", "rate", "rest", "who"}
+    assert set(out["variables"]) == {"x", "late", "when", "rate", "rest"}
+    assert set(out["labels"]) == {"outcome", "kind", "who"}
+    assert out["labels"]["kind"] == {"stable": 15}
     again = tm.sweep(
         tm.load_model("m.toml"), {"k": np.geomspace(0.5, 2.0, 5), "start_x": [0.1, 0.2, 0.4]}, t=[1.0, 2.0], rng=7, chunk=6,
         events={"half": ("x - 1/2", {"direction": 1})}, progress=False,

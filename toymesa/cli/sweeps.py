@@ -32,12 +32,14 @@ _PROBE = 64  # cells that are timed for the estimate
 def run_sweep(arguments: argparse.Namespace) -> int:
     """A sweep file from start to end."""
     from toymesa.sweep.execute import run_plan
-    from toymesa.sweep.export import export_sweep
+    from toymesa.sweep.export import export_sweep, export_target
     from toymesa.sweep.files import load_sweep
     from toymesa.sweep.resume import kept
     from toymesa.sweep.verify import verify_plan
 
     store = _store(arguments)
+    if arguments.export:
+        export_target(arguments.export)
     going_on = arguments.resume or arguments.extend or arguments.verify
     made = load_sweep(arguments.file, find_model=_find, kept=kept(store) if store is not None and going_on else None)
     engine = arguments.scheduler or arguments.engine
@@ -187,11 +189,17 @@ def summary(data: xr.Dataset, made: Plan, store: Path | None, report: Verificati
     import numpy as np
 
     counts = np.zeros(256, dtype=np.int64)
-    names = [v.name for v in made.variables if v.name != "nsteps"]
+    labels = {
+        v.name: dict(v.attrs)["flag_meanings"].split() for v in made.variables if "flag_meanings" in dict(v.attrs)
+    }
+    seen = {n: np.zeros(len(words), dtype=np.int64) for n, words in labels.items()}
+    names = [v.name for v in made.variables if v.name != "nsteps" and v.name not in labels]
     low, high = dict.fromkeys(names, math.inf), dict.fromkeys(names, -math.inf)
     for number in range(made.blocks.count):
         piece = data.isel(dict(zip(made.dims, made.blocks.region(number), strict=True)))
         counts += np.bincount(piece["status"].values.reshape(-1), minlength=256)
+        for n, count in seen.items():  # -1, "none", comes first
+            count += np.bincount(piece[n].values.reshape(-1).astype(np.int64) + 1, minlength=count.size)
         for n in names:
             values = piece[n].values
             values = values[np.isfinite(values)]
@@ -202,6 +210,7 @@ def summary(data: xr.Dataset, made: Plan, store: Path | None, report: Verificati
         "done": int(counts[1:].sum()),
         "status": {Status(i).label: int(c) for i, c in enumerate(counts) if c},
         "variables": {n: {"min": show.plain(low[n]), "max": show.plain(high[n])} for n in names},
+        "labels": {n: {w: int(c) for w, c in zip(labels[n], count, strict=True) if c} for n, count in seen.items()},
         "store": None if store is None else str(store),
         "notes": json.loads(data.attrs.get("notes", "[]")),
     }
@@ -214,6 +223,7 @@ def page(found: Mapping[str, Any]) -> str:
     """The same for a reader."""
     rows = [{"variable": n, **v} for n, v in found["variables"].items()]
     lines = [show.table(rows, ["variable", "min", "max"])] if rows else []
+    lines += [f"{n}: " + ", ".join(f"{c} {w}" for w, c in counts.items()) for n, counts in found["labels"].items()]
     lines.append(", ".join(f"{c} {n}" for n, c in found["status"].items()) + f" of {found['cells']} cells")
     failed = [s for s in Status if s.label in found["status"] and s not in (Status.OK, Status.NOT_RUN)]
     lines += [f"{s.label}: {s.advice}" for s in failed] + list(found["notes"][:3])

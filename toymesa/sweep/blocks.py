@@ -55,12 +55,22 @@ class Blocks:
         return np.stack([f + r.start for f, r in zip(found, region, strict=True)], axis=1).astype(np.int64)
 
 
+class StoredChunk(tuple[int, ...]):
+    """Sizes of the blocks of a store that is continued; another number of axes is an error of the axes, not of these."""
+
+    __slots__ = ()
+
+
 def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[int, ...]:
     """Cells of a block along each dimension: as asked, else the last dimensions whole, and a size that follows the grid.
 
     32 to 65536 cells a block, about 64 blocks in between; more cells where there would be over 1e5 blocks. weight: how many
     trajectories a cell has: blocks of heavy cells may be as small as one.
     """
+    if isinstance(chunk, StoredChunk):
+        if len(chunk) == len(shape):
+            return tuple(chunk)
+        chunk = None
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int | np.integer)):
         try:
             sizes: Any = chunk

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -127,6 +128,13 @@ class _Processes:
         # a worker that is just importing the user's script again would start workers of its own, and wait for ever
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise ArgumentError(_GUARD)
+        try:
+            pickle.dumps(job)
+        except Exception as error:  # whatever an object raises that cannot be sent
+            raise ArgumentError(
+                "engine 'processes' sends the sweep to other processes, and a function in it cannot be sent "
+                f"({' '.join(str(error).split())}): define it in a module that they can import, or use threads"
+            ) from None
         self._pool = self._made()
         try:
             self._pool.submit(os.getpid).result()

@@ -1,16 +1,18 @@
 """Sweeps as TOML files.
 
 ``model`` is a name of the package or a model file beside the sweep; at most one ``[options]`` table gives its structural
-options. Then
+options, and ``[optimizer]`` a base optimizer or noise (``optimizer_tables``; as an axis ``[over.optimizer]``). Then
 
 * ``[over]`` name = a list, ``{ linspace = [low, high, count] }``, ``{ geomspace = [low, high, count] }``,
   ``{ file = "values.txt" }`` (one number a line) or, with ``design = "random" | "sobol" | "halton"`` and ``samples``,
   ``{ low = .., high = .., scale = "log" }``; a list of mappings ``over = [{..}, ..]`` gives points;
 * ``measure``: a list of names, or a table name = formula, or ``{ label = { name = "condition", .. } }``,
   ``{ leader = [..] }``, ``{ event = "name", which = "first" }``, ``{ steady = "name" }``, ``{ at = "event", value = ".." }``,
-  ``{ stability = "steady" }``, ``{ growth = "steady" }``;
+  ``{ stability = "steady" }``, ``{ growth = "steady" }``, with noise ``{ mean = ".." }``, ``{ variance = ".." }`` and
+  ``{ shares = { name = "condition", .. } }``;
 * ``t`` or ``until = "steady"``; optional ``[params]``, ``[start]``, ``[events]`` (name = formula, or
-  ``{ value = "..", direction = 1, terminal = true }``), ``method``, ``rtol``, ``atol``, ``max_steps``, ``seed``, ``chunk``.
+  ``{ value = "..", direction = 1, terminal = true }``), ``method``, ``rtol``, ``atol``, ``max_steps``, ``seed``,
+  ``chunk``; with noise ``paths`` and ``step``.
 
 Nothing in a file is executed.
 """
@@ -26,6 +28,8 @@ import numpy as np
 from toymesa.errors import ToymesaError, did_you_mean
 from toymesa.sweep import measures
 from toymesa.sweep.axes import DESIGNS
+from toymesa.sweep.optimizer_tables import axis as optimizer_axis
+from toymesa.sweep.optimizer_tables import changed, under
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.planning import plan
 from toymesa.symbolic.files import load_model
@@ -33,8 +37,8 @@ from toymesa.symbolic.model import Model
 from toymesa.symbolic.toml_file import TomlFile
 
 _KEYS = (
-    "model", "options", "over", "design", "samples", "measure", "t", "until", "params", "start", "events", "method", "rtol",
-    "atol", "max_steps", "paths", "step", "seed", "chunk", "title",
+    "model", "options", "optimizer", "over", "design", "samples", "measure", "t", "until", "params", "start", "events",
+    "method", "rtol", "atol", "max_steps", "paths", "step", "seed", "chunk", "title",
 )  # fmt: skip
 _KINDS = ("label", "leader", "event", "steady", "value", "stability", "growth", "mean", "variance", "shares")
 _MEASURES = (*_KINDS, "which", "at", "level", "interval")
@@ -54,6 +58,8 @@ def load_sweep(path: str | Path, *, find_model: Finder | None = None, kept: Mapp
     if "over" not in file.data:
         raise file.fail("over", "is missing: name at least one axis")
     model = _model(file, find_model)
+    if "optimizer" in file.data:
+        model = under(model, changed(file, "optimizer", file.data["optimizer"]))
     design = _design(file)
     kept = kept or {}
     method = file.text(file.data, "method", default="auto")
@@ -97,7 +103,10 @@ def _over(file: TomlFile, design: str | None) -> Any:
         return over
     if not isinstance(over, dict):
         raise file.fail("over", f"must be a table or a list of tables; got {over!r}")
-    return {name: _axis(file, name, value, design) for name, value in over.items()}
+    return {
+        name: optimizer_axis(file, value) if name == "optimizer" else _axis(file, name, value, design)
+        for name, value in over.items()
+    }
 
 
 def _axis(file: TomlFile, name: str, value: Any, design: str | None) -> Any:

@@ -68,10 +68,16 @@ def _fits(measure: Measure, model: Model) -> None:
     )
 
 
+def _require_name(measure: Any) -> None:
+    if getattr(measure, "name", None) == "":
+        raise ArgumentError(f"a formula needs a name, as in {{'gap': {measure.what!s}}}")
+
+
 def _made(given: Any, name: str | None, noisy: bool) -> Measure:
     if hasattr(given, "describe") and hasattr(given, "read"):
         measure: Measure = given
         if name is None:
+            _require_name(measure)
             return measure
         if isinstance(measure, Function):
             if len(measure.names) > 1:
@@ -79,7 +85,9 @@ def _made(given: Any, name: str | None, noisy: bool) -> Measure:
             return replace(measure, names=(named(name),))
         return replace(measure, name=named(name))  # type: ignore[type-var]
     if isinstance(given, str | sp.Expr):
-        return mean(given, name) if noisy else value(given, name)
+        found = mean(given, name) if noisy else value(given, name)
+        _require_name(found)
+        return found
     if callable(given):
         return function(given, name)
     raise ArgumentError(f"a measure must be a name, a formula, a function or one of toymesa.measures; got {given!r}")

@@ -17,7 +17,7 @@ from toymesa.errors import ArgumentError
 from toymesa.status import Status
 from toymesa.sweep.ensemble import Ensemble, Simulated
 from toymesa.sweep.own import function_fingerprint
-from toymesa.sweep.reading import Measure, Variable, expression, named
+from toymesa.sweep.reading import Measure, Variable, expression, name_of, named
 from toymesa.symbolic.model import TIME, Model
 
 
@@ -77,7 +77,7 @@ def mean(what: Any, name: str | None = None) -> Measure:
     Gives ``<name>_mean`` and ``<name>_error``, its standard error (NaN for a single path); NaN from the time at which a path
     of the cell failed. A plain name or formula among the measures of a model with noise means this.
     """
-    return _Moment(what, _named(what, name), "mean")
+    return _Moment(what, name_of(what, name), "mean")
 
 
 def variance(what: Any, name: str | None = None) -> Measure:
@@ -85,14 +85,7 @@ def variance(what: Any, name: str | None = None) -> Measure:
 
     Gives ``<name>_variance`` and ``<name>_variance_error``, its standard error for any distribution with a fourth moment.
     """
-    return _Moment(what, _named(what, name), "variance")
-
-
-def _named(what: Any, name: str | None) -> str:
-    given = what if isinstance(what, str) else getattr(what, "name", None)
-    if name is None and not (isinstance(given, str) and given.isidentifier()):
-        raise ArgumentError(f"a formula needs a name, as in {{'gap': {what!s}}}")
-    return named(str(given) if name is None else name)
+    return _Moment(what, name_of(what, name), "variance")
 
 
 @dataclass(frozen=True)
@@ -161,7 +154,8 @@ def shares(
     outcomes, near : as in :func:`toymesa.basins`: label -> formula ("x > 0"), relation, function, fixed point or status;
     the first that holds counts. level, interval : "wilson" or "exact", as in :func:`toymesa.outcome_probabilities`.
     Gives ``<name>_share``, ``<name>_low``, ``<name>_high`` over a dimension ``<name>`` of the labels, and
-    ``<name>_unresolved``. Paths that failed count as unresolved.
+    ``<name>_unresolved``. Paths that failed count as unresolved. The method "weak2" has the right moments, but steps on a
+    lattice: shares need another one.
     """
     if not isinstance(outcomes, Mapping) or not outcomes:
         raise ArgumentError(f"outcomes must be a mapping from label to condition; got {outcomes!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -215,18 +214,3 @@ def _one(value: Any, name: str) -> float:
     if drawn.size != 1:
         raise DomainError(f"the draw of {name!r} must be one number a cell; got shape {drawn.shape}")
     return float(drawn.item())
-
-
-def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Keys whose values differ, with both values, as lines of a message."""
-    out = []
-    for key in [*asked, *(k for k in stored if k not in asked)]:
-        a, b = stored.get(key), asked.get(key)
-        if a != b:
-            out.append(f"{key}: store has {_short(a)}, asked {_short(b)}")
-    return out
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -44,9 +44,7 @@ def plan(
     shared = [n for n in models[0].param_names if all(n in m.param_names for m in models)]
     names = Names(tuple(shared), tuple(starts), keywords)
     found = design(over, names, kind=design_, samples=samples, seed=seed)
-    found = replace(
-        found, columns=tuple(structural.get(c.name, c) if c.target == "structure" else c for c in found.columns)
-    )
+    found = replace(found, columns=tuple(structural[c.name] if c.target == "structure" else c for c in found.columns))
     fixed, begin = _fixed(params, "params", shared), _fixed(start, "start", starts)
     how = {"rtol": rtol, "atol": atol, "max_step": max_step, "first_step": first_step, "max_steps": max_steps}
     if any(m.noise is not None for m in models):
@@ -166,8 +164,10 @@ def _check(p: Plan) -> None:
     times = p.setup.times if p.timed else None
     names = [v.name for v in p.variables] + ["status"]
     coords = [c.label for c in p.design.columns if not p.design.sampled] + list(p.dims)
+    axes, outcomes = {*coords}, {v.outcomes[0] for v in p.variables if v.outcomes}
+    coords += sorted(outcomes)
     for name in [*names, *coords]:
-        if names.count(name) > 1 or (name in coords and name in names):
+        if names.count(name) > 1 or (name in coords and name in names) or name in outcomes & axes:
             raise DomainError(f"{name!r} stands for two things: rename the measure, as in {{'other_{name}': {name!r}}}")
     for m in p.models:
         for measure in p.measures:

@@ -90,6 +90,15 @@ def flags(labels: Sequence[str]) -> tuple[tuple[str, Any], ...]:
     return (("flag_values", list(range(-1, len(labels)))), ("flag_meanings", " ".join(words)))
 
 
+def name_of(what: Any, name: str | None) -> str:
+    """The name of a measure of a name or formula; empty where only a key among the measures can give it one."""
+    if name is None:
+        name = what if isinstance(what, str) else getattr(what, "name", None)
+        if not isinstance(name, str) or not name.isidentifier():
+            return ""
+    return named(name)
+
+
 def named(name: str) -> str:
     """The name of a measure, checked."""
     check_name(name, "a measure's name")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from toymesa.errors import StoreError
 from toymesa.sweep import metadata
 from toymesa.sweep import store as stores
+from toymesa.sweep.blocks import StoredChunk
 from toymesa.sweep.integrity import mend_coordinates
-from toymesa.sweep.plan import Plan, differences
+from toymesa.sweep.plan import Plan
 from toymesa.sweep.provenance import versions
 
 _LOG = logging.getLogger("toymesa")
@@ -34,7 +36,9 @@ def stored_spec(path: Path, *, damaged: bool = False) -> dict[str, Any] | None:
 def kept(path: Path) -> dict[str, Any]:
     """Chunk, seed and method of a store, which a continued sweep keeps; nothing where there is no store yet."""
     found = stored_spec(path, damaged=True)
-    return {} if found is None else {"chunk": found["chunks"], "seed": int(found["seed"]), "method": found["method"]}
+    if found is None:
+        return {}
+    return {"chunk": StoredChunk(found["chunks"]), "seed": int(found["seed"]), "method": found["method"]}
 
 
 def progress_of(path: Path) -> str:
@@ -93,3 +97,37 @@ def _is_longer(stored: dict[str, Any], made: Plan) -> bool:
         if old["values"] != column.fingerprint(old["size"]):
             return False
     return True
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Keys whose values differ, with both values, as parts of a message; axes and tables key by key."""
+    out = []
+    for key in [*asked, *(k for k in stored if k not in asked)]:
+        a, b = stored.get(key), asked.get(key)
+        if a == b:
+            continue
+        if key == "axes" and a and b:
+            out += _axes(a, b)
+        elif isinstance(a, Mapping) and isinstance(b, Mapping):
+            out += [f"{key} {line}" for line in differences(a, b)]
+        else:
+            out.append(f"{key}: store has {_short(a)}, asked {_short(b)}")
+    return out
+
+
+def _axes(stored: list[dict[str, Any]], asked: list[dict[str, Any]]) -> list[str]:
+    a, b = ({axis["name"]: axis for axis in axes} for axes in (stored, asked))
+    if list(a) != list(b):
+        return [f"axes: store has {', '.join(a)}, asked {', '.join(b)}"]
+    out = []
+    for name in a:
+        if a[name]["size"] != b[name]["size"]:
+            out.append(f"axis {name!r}: store has {a[name]['size']} values, asked {b[name]['size']}")
+        elif a[name] != b[name]:
+            out.append(f"axis {name!r}: other values, {a[name]['size']} as in the store")
+    return out
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."

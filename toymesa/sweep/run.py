@@ -12,6 +12,7 @@ import xarray as xr
 
 from toymesa.errors import ArgumentError, named_arguments
 from toymesa.sweep import store as stores
+from toymesa.sweep.blocks import StoredChunk
 from toymesa.sweep.execute import run_plan
 from toymesa.sweep.planning import plan
 from toymesa.sweep.progress import Progress
@@ -94,7 +95,7 @@ def sweep(
     path = None if store is None else Path(os.path.abspath(store))
     stored = stored_spec(path, damaged=verify) if path is not None and (resume or extend) else None
     if stored is not None:  # what a continued store keeps unless something else was asked for
-        chunk = chunk if np.ndim(chunk) else stored["chunks"]
+        chunk = chunk if np.ndim(chunk) else StoredChunk(stored["chunks"])
         method = stored["method"] if method == "auto" else method
         rng = stored["seed"] if rng is None else rng
     made = plan(

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from toymesa.errors import ArgumentError, DomainError
@@ -51,7 +52,9 @@ def built(
         options = {n: c.choices[k][1] for (n, c), k in zip(columns.items(), key, strict=True)}
         which[key] = len(models)
         models.append(_make(model, options))
-    return tuple(models), which, columns
+    # the models are made: a function that made one need not travel to other processes
+    labels = {n: replace(c, choices=tuple((label, None) for label, _ in c.choices)) for n, c in columns.items()}
+    return tuple(models), which, labels
 
 
 def _listed(over: Any) -> dict[str, list[Any]]:
