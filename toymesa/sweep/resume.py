@@ -15,7 +15,7 @@ from toymesa.sweep import store as stores
 from toymesa.sweep.blocks import StoredChunk
 from toymesa.sweep.integrity import mend_coordinates
 from toymesa.sweep.plan import Plan
-from toymesa.sweep.provenance import versions
+from toymesa.sweep.provenance import cpu, versions
 
 _LOG = logging.getLogger("toymesa")
 
@@ -67,11 +67,11 @@ def continued(path: Path, made: Plan, extending: bool) -> dict[str, Any]:
         attrs = attrs | kept
         stores.extend(path, made, attrs)
     metadata.require_metadata(path, attrs)
-    now = versions()
-    then = json.loads(attrs["versions"])
+    now = versions() | {"cpu": cpu()}
+    then = json.loads(attrs["versions"]) | {"cpu": json.loads(attrs["machine"])["cpu"]}
     if now != then:
         changed = ", ".join(f"{k} {then.get(k)} -> {v}" for k, v in now.items() if then.get(k) != v)
-        _LOG.warning("the store %s was begun with other versions (%s): bits may differ", path, changed)
+        _LOG.warning("the store %s was begun elsewhere (%s): bits may differ", path, changed)
         history = json.loads(attrs.get("resumed_with", "[]"))
         if now not in history:
             attrs = attrs | {"resumed_with": json.dumps([*history, now])}
