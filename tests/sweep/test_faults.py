@@ -481,7 +481,9 @@ def test_a_corrupted_code_cache_is_compiled_again(tmp_path, monkeypatch):
         done = called(TOYMESA_CACHE_DIR=str(cache))
         results.append(done.stdout)
         warned = [line for line in done.stderr.splitlines() if "compiling again" in line]
-        assert len(set(warned)) == len(warned) == (2 if damage in ("garbage", "half") else 0), done.stderr  # once a module
+        assert len(set(warned)) == len(warned) == (2 if damage in ("garbage", "half") else 0), (
+            done.stderr
+        )  # once a module
         assert "Traceback" not in done.stderr
     assert len(set(results)) == 1
 

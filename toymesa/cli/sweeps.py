@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from toymesa.sweep.plan import Plan
 
 _MOST_DAYS = 30.0
-_PROBE = 64  # cells that are timed for the estimate
+_PROBE, _PROBE_SECONDS = 64, 1.0  # cells that are timed for the estimate, and about how long that may take
 
 
 def run_sweep(arguments: argparse.Namespace) -> int:
@@ -147,13 +147,19 @@ def _terminated() -> Iterator[None]:
 def _announced(made: Plan, store: Path | None, arguments: argparse.Namespace) -> bool:
     """Say on standard error how large and long the sweep is; False if that was all that was asked for."""
     from toymesa.sweep.limits import refuse_absurd
+    from toymesa.sweep.resume import blocks_done
 
     large = arguments.allow_large
     if not large:
         refuse_absurd(made, store)
     line = f"{made.cells} cells in {made.blocks.count} blocks, at most {made.cells * made.bytes_per_cell / 1e6:.3g} MB"
-    if made.cells > 10 * _PROBE or arguments.estimate:
-        seconds = time_per_cell(made) * made.cells
+    done = blocks_done(store) if store is not None and store.exists() else None
+    left = 1.0
+    if done is not None and (arguments.resume or arguments.extend):
+        line += f", {done[0]} done"
+        left = max(0.0, 1.0 - done[0] / made.blocks.count)
+    if left and (made.cells > 10 * _PROBE or arguments.estimate):
+        seconds = time_per_cell(made) * made.cells * left
         workers = arguments.workers or os.cpu_count() or 1
         line += f", about {_duration(seconds)} of one core ({_duration(seconds / workers)} on {workers})"
         if seconds / workers > _MOST_DAYS * 86400 and not large and not arguments.scheduler:
@@ -169,12 +175,17 @@ def time_per_cell(made: Plan) -> float:
     from toymesa.sweep.tasks import warm
 
     warm(made)
-    numbers = np.linspace(0, made.cells - 1, min(_PROBE, made.cells)).astype(np.int64)
-    index = np.stack(np.unravel_index(numbers, made.shape), axis=1).astype(np.int64)
-    made.evaluate(index[:1])
-    begun = time.monotonic()
-    made.evaluate(index)
-    return (time.monotonic() - begun) / len(index)
+
+    def spent(count: int) -> float:
+        numbers = np.linspace(0, made.cells - 1, count).astype(np.int64)
+        index = np.stack(np.unravel_index(numbers, made.shape), axis=1).astype(np.int64)
+        begun = time.monotonic()
+        made.evaluate(index)
+        return (time.monotonic() - begun) / count
+
+    spent(1)  # code that runs for the first time
+    first = spent(1)
+    return spent(max(1, min(_PROBE, made.cells, int(_PROBE_SECONDS / max(first, 1e-9)))))
 
 
 def _duration(seconds: float) -> str:

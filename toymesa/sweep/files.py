@@ -42,6 +42,7 @@ _KEYS = (
 )  # fmt: skip
 _KINDS = ("label", "leader", "event", "steady", "value", "stability", "growth", "mean", "variance", "shares")
 _MEASURES = (*_KINDS, "which", "at", "level", "interval")
+_MOST_VALUES = 10**8  # of one axis, all of which are kept in memory
 _SAMPLED = ("random", "sobol", "halton")
 
 Finder = Callable[[str, Mapping[str, Any]], Any]
@@ -133,9 +134,11 @@ def _spaced(file: TomlFile, key: str, how: str, what: Any) -> Any:
     numbers = isinstance(what, list) and len(what) == 3
     if not numbers or not all(isinstance(x, int | float) and not isinstance(x, bool) for x in what):
         raise file.fail(key, f"must be [low, high, count]; got {what!r}")
-    low, high, count = what
-    if not isinstance(count, int) or count < 1:
-        raise file.fail(key, f"the count must be a whole number of at least 1; got {count!r}")
+    low, high, count = file.number(what[0], key), file.number(what[1], key), what[2]
+    if not isinstance(count, int) or not 1 <= count <= _MOST_VALUES:
+        raise file.fail(
+            key, f"the count must be a whole number of at least 1 and at most {_MOST_VALUES}; got {count!r}"
+        )
     if not (np.isfinite(low) and np.isfinite(high)):
         raise file.fail(key, f"the ends must be finite; got {low} and {high}")
     if how == "geomspace" and not (low > 0 and high > 0):

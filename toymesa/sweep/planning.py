@@ -84,7 +84,7 @@ def _flowing(
             raise ArgumentError(
                 f"{name} goes with a model with noise; model {models[0].name!r} has none: GradientNoise gives it some"
             )
-    alone = until is not None or np.ndim(t) == 0
+    alone = until is not None or t is None or numbers("t", t).ndim == 0
     given = [t] if until is None and alone and t is not None else t
     for m in models:
         times = output_times(given, until=until, discrete=m.discrete)

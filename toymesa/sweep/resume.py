@@ -41,15 +41,21 @@ def kept(path: Path) -> dict[str, Any]:
     return {"chunk": StoredChunk(found["chunks"]), "seed": int(found["seed"]), "method": found["method"]}
 
 
-def progress_of(path: Path) -> str:
-    """`` with N of M blocks done`` where that can be told cheaply, else nothing."""
+def blocks_done(path: Path) -> tuple[int, int] | None:
+    """How many blocks are done, of how many, where that can be told cheaply, else None."""
     try:
         attrs = metadata.read_attributes(path)
         total = math.prod(next(s for s in metadata.layout_of(attrs) if s.name.endswith("digest")).shape)
         done = sum(1 for f in (path / "status" / "c").rglob("*") if f.is_file() and not f.name.endswith(".partial"))
-        return f" with {done} of {total} blocks done"
     except (StoreError, OSError):
-        return ""
+        return None
+    return min(done, total), total
+
+
+def progress_of(path: Path) -> str:
+    """`` with N of M blocks done`` where that can be told cheaply, else nothing."""
+    found = blocks_done(path)
+    return "" if found is None else " with {} of {} blocks done".format(*found)
 
 
 def continued(path: Path, made: Plan, extending: bool) -> dict[str, Any]:
