@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.arguments import whole
-from toymesa.errors import DomainError
+from toymesa.errors import DomainError, ToymesaError
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[in
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int | np.integer)):
         try:
             sizes: Any = chunk
-            given = tuple(int(c) for c in sizes)
-        except (TypeError, ValueError):
+            given = tuple(whole("chunk", c, 1) for c in sizes)
+        except (TypeError, ToymesaError):
             given = ()
-        if len(given) != len(shape) or any(c < 1 for c in given):
+        if len(given) != len(shape):
             raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
         return given
     total = math.prod(shape)

@@ -8,6 +8,12 @@ from toymesa.sweep.ensemble import method_of as noise_method
 from toymesa.symbolic.model import Model
 
 
+class StoredMethod(str):
+    """The method of a store that is continued: decided when it was begun, and not again."""
+
+    __slots__ = ()
+
+
 def method_of(wanted: str, models: Sequence[Model], cells: int) -> str:
     """The method that every cell is solved by, which goes to ``solve``, into the store and into its provenance.
 
@@ -16,6 +22,8 @@ def method_of(wanted: str, models: Sequence[Model], cells: int) -> str:
     method that it was begun with. Today "auto" stays: ``solve`` then chooses for each trajectory by itself. For models with
     noise it becomes the method for noise, where that is the same for all of them.
     """
+    if isinstance(wanted, StoredMethod):
+        return str(wanted)
     if all(m.noise is None for m in models):
         return wanted
     chosen = {noise_method(m, wanted) for m in models}

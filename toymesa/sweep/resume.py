@@ -14,6 +14,7 @@ from toymesa.sweep import metadata
 from toymesa.sweep import store as stores
 from toymesa.sweep.blocks import StoredChunk
 from toymesa.sweep.integrity import mend_coordinates
+from toymesa.sweep.method import StoredMethod
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.provenance import cpu, versions
 
@@ -38,7 +39,9 @@ def kept(path: Path) -> dict[str, Any]:
     found = stored_spec(path, damaged=True)
     if found is None:
         return {}
-    return {"chunk": StoredChunk(found["chunks"]), "seed": int(found["seed"]), "method": found["method"]}
+    return {
+        "chunk": StoredChunk(found["chunks"]), "seed": int(found["seed"]), "method": StoredMethod(found["method"]),
+    }  # fmt: skip
 
 
 def blocks_done(path: Path) -> tuple[int, int] | None:

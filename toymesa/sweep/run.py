@@ -14,6 +14,7 @@ from toymesa.errors import ArgumentError, named_arguments
 from toymesa.sweep import store as stores
 from toymesa.sweep.blocks import StoredChunk
 from toymesa.sweep.execute import run_plan
+from toymesa.sweep.method import StoredMethod
 from toymesa.sweep.planning import plan
 from toymesa.sweep.progress import Progress
 from toymesa.sweep.resume import stored_spec
@@ -89,6 +90,15 @@ def sweep(
     Raises DomainError or ArgumentError for unusable arguments, StoreError for a store that cannot be used,
     PartialSweep where it had to stop before the end, SweepInterrupted on Ctrl-C; what was done is kept.
     """
+    for name, value in (("until", until), ("design", design)):
+        if value is not None and not isinstance(value, str):
+            raise ArgumentError(f"{name} must be a name; got {type(value).__name__}")
+    switches = {"resume": resume, "extend": extend, "verify": verify, "durable": durable, "allow_large": allow_large}
+    for name, switch in switches.items():
+        if not isinstance(switch, bool | np.bool_):
+            raise ArgumentError(f"{name} must be True or False; got {type(switch).__name__}")
+    if store is not None and (not isinstance(store, str | os.PathLike) or not os.fspath(store)):
+        raise ArgumentError(f"store must be the path of a directory; got {store!r}")
     if (resume or extend or verify or durable) and store is None:
         raise ArgumentError("resume, extend, verify and durable go with store=")
     resume = resume or verify
@@ -96,7 +106,7 @@ def sweep(
     stored = stored_spec(path, damaged=verify) if path is not None and (resume or extend) else None
     if stored is not None:  # what a continued store keeps unless something else was asked for
         chunk = chunk if np.ndim(chunk) else StoredChunk(stored["chunks"])
-        method = stored["method"] if method == "auto" else method
+        method = StoredMethod(stored["method"]) if method == "auto" else method
         rng = stored["seed"] if rng is None else rng
     made = plan(
         model, over, measure=measure, t=t, until=until, params=params, start=start, events=events, design_=design,

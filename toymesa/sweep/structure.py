@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import xarray as xr
+
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.sweep.axes import Column, Names, design
 from toymesa.symbolic.model import Model
@@ -58,7 +60,7 @@ def built(
 
 
 def _listed(over: Any) -> dict[str, list[Any]]:
-    if hasattr(over, "to_dict"):
+    if hasattr(over, "to_dict") and not isinstance(over, xr.DataArray):
         over = over.to_dict("records")
     points = [p for p in over if isinstance(p, Mapping)] if isinstance(over, list | tuple) else []
     return {str(k): [p[k] for p in points if k in p] for k in (points[0] if points else {})}
