@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from toymesa.sweep.plan import Plan
 
 _MOST_DAYS = 30.0
-_PROBE, _PROBE_SECONDS = 64, 1.0  # cells that are timed for the estimate, and about how long that may take
+_PROBE, _PROBE_SECONDS = 256, 1.0  # cells that are timed for the estimate, and about how long that may take
 
 
 def run_sweep(arguments: argparse.Namespace) -> int:
@@ -181,11 +181,15 @@ def time_per_cell(made: Plan) -> float:
         index = np.stack(np.unravel_index(numbers, made.shape), axis=1).astype(np.int64)
         begun = time.monotonic()
         made.evaluate(index)
-        return (time.monotonic() - begun) / count
+        return time.monotonic() - begun
 
     spent(1)  # code that runs for the first time
     first = spent(1)
-    return spent(max(1, min(_PROBE, made.cells, int(_PROBE_SECONDS / max(first, 1e-9)))))
+    count = min(_PROBE, made.cells, int(_PROBE_SECONDS / max(first, 1e-9)))
+    if count < 2:
+        return first
+    total = spent(count)  # a call costs something by itself, which blocks of many cells hardly feel
+    return max(total - first, total / 20) / (count - 1)
 
 
 def _duration(seconds: float) -> str:

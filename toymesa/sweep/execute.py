@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from toymesa.errors import PartialSweep, StoreError, SweepInterrupted
 from toymesa.status import Status
 from toymesa.sweep import store as stores
-from toymesa.sweep.engines import drive, engine_of
+from toymesa.sweep.drive import drive
+from toymesa.sweep.engines import engine_of
 from toymesa.sweep.integrity import Verification, mend
 from toymesa.sweep.limits import refuse_absurd
 from toymesa.sweep.plan import Plan
