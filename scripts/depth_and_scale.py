@@ -38,7 +38,7 @@ def main(directory: Path) -> None:
         figure = Figure(figsize=(6.4, 4.4))
         ax = figure.subplots()
         for i, depth in enumerate(depths):
-            ax.plot(scales, ratio.sel(depth=depth), color=f"C{i}", label=f"D = {depth:g}")
+            ax.plot(scales, ratio.sel(depth=depth), color=f"C{i}", label=f"depth {depth:g}")
             if depth <= 2:
                 exact = half_time(int(depth), WEAK, scales) / half_time(int(depth), STRONG, scales)
                 ax.plot(scales[::3], exact[::3], "o", color=f"C{i}", mfc="white")
@@ -47,6 +47,7 @@ def main(directory: Path) -> None:
                 )
         ax.set(xscale="log", xlabel="initial scale", ylabel="time of the weak mode / time of the strong one")
         ax.set_title("Depth sharpens the order of learning")
+        ax.plot([], [], "o", color="0.3", mfc="white", label="exact")
         ax.legend()
         figure.savefig(directory / "depth_and_scale.png")
 

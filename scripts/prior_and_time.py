@@ -33,7 +33,9 @@ def main(directory: Path) -> None:
         ax.axvline(np.interp(DIVERSITY, energy, bits), color="white", ls="--", label="exact: free energies are equal")
         ax.set(yscale="log", xlabel="extra description length of the fast mechanism (bits)", ylabel="training time")
         ax.set_title("Simplicity prior against training time")
-        ax.legend(loc="upper right", labelcolor="white")
+        ax.legend(
+            loc="lower right", labelcolor="white", frameon=True, facecolor="#00224e", framealpha=1, edgecolor="none"
+        )
         figure.colorbar(mesh, ax=ax, label="reliance on the fast mechanism")
         figure.savefig(directory / "prior_and_time.png")
 

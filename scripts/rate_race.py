@@ -54,6 +54,8 @@ def main(directory: Path) -> None:
             "o",
             ms=4,
             mfc="white",
+            clip_on=False,
+            zorder=3,
             mec="C1",
             label="bisection of the nonlinear model",
         )

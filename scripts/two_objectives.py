@@ -47,6 +47,12 @@ def main(directory: Path) -> None:
         left.axhline(-A * D / B, color="black", lw=1.2)
         left.plot([-D / A, -D / A], [-A * D / B, response[-1]], color="black", ls="--", lw=1.2)
         left.annotate("exact: Hopf at eps = -D/a", (-D / A, 1.6), xytext=(6, 0), textcoords="offset points")
+        left.annotate(
+            "exact: saddle below c = -aD/b", (eps[0], -A * D / B), xytext=(6, -6), textcoords="offset points", va="top"
+        )
+        right.annotate(
+            "c = -aD/2b", (0.5, -A * D / (2 * B)), xytext=(0, -6), textcoords="offset points", ha="center", va="top"
+        )
         right.axhline(-A * D / (2 * B), color="black", lw=1.2)
         left.set(
             xscale="log",

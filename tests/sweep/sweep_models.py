@@ -76,3 +76,16 @@ def slow(run):
 
 
 GRID = {"k": np.linspace(0.5, 3.0, 6), "start_x": np.linspace(0.05, 0.9, 5)}
+
+T = sp.Symbol("T", positive=True)
+OU = tm.gradient_flow(
+    k * x**2 / 2, [x], params={k: 1.0, T: 0.1}, start={x: 1.0}, name="ornstein", optimizer=tm.GradientNoise(T)
+)
+WILD = tm.Model(
+    name="wild", flow={x: k * x**3}, params={k: 1.0}, start={x: 0.5}, noise=sp.Matrix([[sp.Rational(1, 2)]])
+)
+
+
+def first_paths(run):
+    """The end of the first path: a measure of a user's own, of all paths of a cell."""
+    return float(run["x"].isel(path=0, time=-1))

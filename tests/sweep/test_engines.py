@@ -10,7 +10,8 @@ import sweep_models as models
 import xarray as xr
 
 import toymesa as tm
-from toymesa.errors import DomainError, StoreError
+from toymesa import measures
+from toymesa.errors import ArgumentError, DomainError, StoreError
 
 OVER = {"k": np.linspace(0.5, 3.0, 6), "start_x": np.linspace(0.05, 0.9, 4)}
 
@@ -98,6 +99,13 @@ def test_a_cluster_of_two_processes(cluster, wishes, fresh, tmp_path):
             assert file.read_bytes() == (tmp_path / "st" / file.relative_to(tmp_path / "local")).read_bytes()
     # without a store, by the scheduler's address, in other blocks
     xr.testing.assert_equal(run(engine=cluster.scheduler.address, chunk=7), fresh)
+    # paths of a model with noise
+    noisy = {"measure": ["x", measures.variance("x")], "paths": 20, "step": 0.1}
+    at_home, away = (
+        tm.sweep(models.OU, {"k": [0.5, 1.0, 2.0]}, t=1.0, rng=1, progress=False, engine=e, **noisy)
+        for e in (None, cluster)
+    )
+    xr.testing.assert_equal(at_home, away)
     # a worker that dies once costs nothing
     (wishes / "once").touch()
     xr.testing.assert_equal(run(tmp_path / "killed", engine=cluster), fresh)
@@ -132,6 +140,23 @@ def test_a_script_without_a_guard_gets_one_line(tmp_path):
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env, timeout=100)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("a script must call sweep under if __name__ == '__main__':")
+
+
+def test_what_cannot_travel_gets_one_line():
+    with pytest.raises(ArgumentError, match="a function in it cannot be sent .*use threads") as caught:
+        run(engine="processes", workers=1, measure={"own": lambda cell: 1.0})
+    assert "\n" not in str(caught.value)
+
+
+def test_optimizers_by_functions_travel(fresh):
+    """The models are made before the start: what made them stays at home."""
+    import pickle
+
+    from toymesa.sweep.structure import built, structure_of
+
+    ways = {"flow": None, "steps": lambda model: tm.with_optimizer(model, tm.Descent(0.1))}
+    found = built(models.LOGISTIC, {"optimizer": ways}, structure_of(models.LOGISTIC, None))
+    assert [label for label, _ in pickle.loads(pickle.dumps(found))[2]["optimizer"].choices] == ["flow", "steps"]
 
 
 def test_a_worker_must_see_the_store(tmp_path):

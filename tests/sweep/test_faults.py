@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import fork_server
@@ -136,22 +137,21 @@ def test_ctrl_c_in_a_session_keeps_what_is_done(fresh):
 
 
 def test_full_disk(tmp_path, monkeypatch, fresh, capsys):
-    import zarr.storage._local as local
+    from toymesa.sweep import writer
 
-    store, real, left = tmp_path / "st", local._put, [30]
+    store, real, left = tmp_path / "st", writer.put, [17]
 
-    def put(path, *arguments, **named):
-        if "/c/" in str(path):
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(path, *arguments, **named)
+    def put(path, data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, data)
 
-    monkeypatch.setattr(local, "_put", put)
+    monkeypatch.setattr(writer, "put", put)
     with pytest.raises(PartialSweep, match="No space left.*of 60 cells done.*resume") as caught:
         run(store, workers=1)
     assert 0 < caught.value.done < 60
-    monkeypatch.setattr(local, "_put", real)
+    monkeypatch.setattr(writer, "put", real)
     assert int((tm.open_sweep(store)["status"] == tm.Status.OK).sum()) == caught.value.done
     xr.testing.assert_equal(run(store, resume=True), fresh)
 
@@ -386,10 +386,15 @@ def test_what_exists_is_never_overwritten(copied, tmp_path, fresh):
     [
         ({"rtol": 1e-6}, r"rtol: store has 1e-08, asked 1e-06"),
         ({"t": [1.0, 3.0]}, r"t: store has \[1.0, 2.0\], asked \[1.0, 3.0\]"),
-        ({"params": {"m": 2.0}}, "params"),
+        ({"params": {"m": 2.0}}, r"params m: store has null, asked 2.0"),
         ({"measure": ["x"]}, "measure"),
         ({"rng": 2}, "seed: store has 1, asked 2"),
-        ({"over": {"k": np.linspace(0.5, 3.0, 13), "start_x": OVER["start_x"]}}, "axes"),
+        (
+            {"over": {"k": np.linspace(0.5, 3.0, 13), "start_x": OVER["start_x"]}},
+            r"axis 'k': store has 12 values, asked 13",
+        ),
+        ({"over": {"k": OVER["k"] + 1, "start_x": OVER["start_x"]}}, r"axis 'k': other values, 12 as in the store"),
+        ({"over": {"k": OVER["k"]}}, r"axes: store has k, start_x, asked k"),
         ({"over": {"k": np.append(OVER["k"], 9.0), "start_x": OVER["start_x"]}}, "extend=True"),
     ],
 )
@@ -400,7 +405,7 @@ def test_other_settings_are_refused_with_what_differs(copied, changed, message):
 
 
 def test_another_schema_is_named(copied):
-    from toymesa.sweep.store import read_attributes, write_attributes
+    from toymesa.sweep.metadata import read_attributes, write_attributes
 
     write_attributes(copied, read_attributes(copied) | {"schema_version": 99})
     with pytest.raises(StoreError, match="schema version 99; this toymesa reads 1"):
@@ -408,7 +413,7 @@ def test_another_schema_is_named(copied):
 
 
 def test_other_versions_are_warned_about(copied, caplog):
-    from toymesa.sweep.store import read_attributes, write_attributes
+    from toymesa.sweep.metadata import read_attributes, write_attributes
 
     attrs = read_attributes(copied)
     old = json.loads(attrs["versions"]) | {"numpy": "1.0"}
@@ -418,12 +423,10 @@ def test_other_versions_are_warned_about(copied, caplog):
     assert "resumed_with" in read_attributes(copied)
 
 
-# ---------------------------------------------------------------- 10, 11, 12: clocks, caches, hostile text
+# ---------------------------------------------------------------- 10, 11, 12: clocks, other processors, hostile text
 
 
 def test_a_clock_that_goes_backward(tmp_path, monkeypatch, fresh):
-    import time
-
     store, now = tmp_path / "st", [1e9]
 
     def backward():
@@ -437,22 +440,25 @@ def test_a_clock_that_goes_backward(tmp_path, monkeypatch, fresh):
     assert not list(store.rglob("*.partial"))
 
 
-def test_a_corrupted_code_cache_is_compiled_again(tmp_path):
-    code = (
-        "import logging, sys; logging.basicConfig(); import toymesa as tm, sweep_models as models\n"
-        "print(float(tm.sweep(models.LOGISTIC, {'k': [1.0]}, t=1.0, measure='x', progress=False)['x'][0]))"
-    )
-    env = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parent.parent}", "TOYMESA_CACHE_DIR": str(tmp_path / "cache")}
-    env.pop("NUMBA_CACHE_DIR", None)  # it would move what is corrupted here to another place
-    results = []
-    for attempt in range(2):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
-        results.append(done.stdout)
-        if attempt == 0:
-            for file in (tmp_path / "cache" / "__pycache__").glob("_toymesa_gen_*.nb[ic]"):
-                file.write_bytes(b"garbage")
-    assert results[0] == results[1]
-    assert done.stderr.count("compiling again") >= 1
+def test_files_from_the_future(copied, fresh):
+    """As after the clock was set back: everything on disk is younger than now."""
+    later = time.time() + 10 * 365 * 86400
+    unfinished = copied.parent / ".st.12345678.partial"
+    unfinished.mkdir()
+    (copied / "status" / "c" / "1" / "0").unlink()
+    for file in [unfinished, *copied.rglob("*")]:
+        os.utime(file, (later, later))
+    xr.testing.assert_equal(run(copied, resume=True), fresh)
+    assert tm.verify_sweep(copied).ok
+    run(copied.parent / "other" / "st")
+    assert unfinished.exists()  # its age says nothing: it may be being written
+
+
+def test_a_store_of_another_cpu_is_warned_about(copied, caplog, monkeypatch, fresh):
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    xr.testing.assert_equal(run(copied, resume=True), fresh)
+    assert "-> generic" in caplog.text
+    assert "bits may differ" in caplog.text
 
 
 HOSTILE = [

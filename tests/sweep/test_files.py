@@ -49,7 +49,9 @@ def test_a_file_is_the_call(folder, capsys):
     assert main(["sweep", "s.toml", "--store", "st", "--json", "--export", "all.csv"]) == 0
     out = json.loads(capsys.readouterr().out)
     assert (out["cells"], out["done"], out["status"]) == (15, 15, {"ok": 15})
-    assert set(out["variables"]) == {"x", "late", "when", "outcome", "kind", "rate", "rest", "who"}
+    assert set(out["variables"]) == {"x", "late", "when", "rate", "rest"}
+    assert set(out["labels"]) == {"outcome", "kind", "who"}
+    assert out["labels"]["kind"] == {"stable": 15}
     again = tm.sweep(
         tm.load_model("m.toml"), {"k": np.geomspace(0.5, 2.0, 5), "start_x": [0.1, 0.2, 0.4]}, t=[1.0, 2.0], rng=7, chunk=6,
         events={"half": ("x - 1/2", {"direction": 1})}, progress=False,
@@ -108,6 +110,9 @@ BROKEN = [
     ("[0.5, 2.0, 5]", "[0.0, 2.0, 5]", "the ends must be positive"),
     ("[0.5, 2.0, 5]", "[0.5, 2.0]", "must be [low, high, count]"),
     ("[0.5, 2.0, 5]", "[0.5, nan, 5]", "the ends must be finite"),
+    ("[0.5, 2.0, 5]", f"[0.5, {'9' * 400}, 5]", "over.k.geomspace: is a whole number outside the range"),
+    ("[0.5, 2.0, 5]", f"[{10**30}, 2e30, 100000000000]", "at most 100000000"),
+    ("t = [1.0, 2.0]", "t = [[], 2.0]", "t must be numbers in a regular shape"),
     ('"starts.txt"', '"nothing.txt"', "cannot read 'nothing.txt'"),
     ('"starts.txt"', '"m.toml"', "m.toml, line 1: not a number"),
     ("k = {", "kk = {", "over has no axis 'kk'; did you mean 'k'"),

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import toymesa as tm
 from toymesa.errors import StoreCorrupt, StoreError, SweepInterrupted
-from toymesa.sweep.store import Writer
+from toymesa.sweep.writer import Writer
 
 pytestmark = pytest.mark.fault
 K, STARTS = np.linspace(0.5, 3.0, 9), np.linspace(0.05, 0.9, 7)
@@ -85,32 +85,16 @@ class Store(RuleBasedStateMachine):
 
     @rule(writes=st.integers(0, 12))
     def kill_between_two_writes(self, writes):
-        real, left = Writer.write, [writes]
+        real, left = Writer.put, [writes]
 
-        def write(writer, block, out):
-            arrays = dict(writer.arrays)
-
-            class Dying:
-                def __init__(self, array):
-                    self.array = array
-
-                def __getitem__(self, key):
-                    return self.array[key]
-
-                def __setitem__(self, key, value):
-                    left[0] -= 1
-                    if left[0] < 0:
-                        raise Killed
-                    self.array[key] = value
-
-            writer.arrays = {n: Dying(a) for n, a in arrays.items()}
-            try:
-                real(writer, block, out)
-            finally:
-                writer.arrays = arrays
+        def put(writer, name, block, values):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            real(writer, name, block, values)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Writer, "write", write)
+            patch.setattr(Writer, "put", put)
             try:
                 run(self.ks, self.starts, self.path, resume=True)
             except Killed:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import toymesa as tm
 from toymesa import measures as ms
 from toymesa.errors import ArgumentError, DomainError
+from toymesa.sweep.method import StoredMethod
 
 QUIET = {"progress": False, "rng": 3}
 
@@ -305,6 +306,19 @@ BAD = [
     ({"model": 3}, ArgumentError, "must be a toymesa Model"),
     ({"over": {"k": np.arange(1, 40000.0), "m": np.arange(1, 40000.0)}}, DomainError, "allow_large=True"),
     ({"method": "tsit"}, DomainError, "did you mean 'tsit5'"),
+    ({"method": "closed"}, DomainError, "method 'closed' needs a closed form, which model 'logistic' has not"),
+    ({"model": "mechanisms"}, ArgumentError, r"toymesa.models.find\('mechanisms'\) looks a name up"),
+    ({"measure": [ms.steady("x - m")]}, ArgumentError, "a formula needs a name"),
+    ({"over": xr.DataArray([1.0], dims="k")}, ArgumentError, "over must be a mapping"),
+    ({"over": [{}]}, DomainError, "at least one axis in every point"),
+    ({"t": [[], 1.0]}, ArgumentError, "regular shape"),
+    ({"max_steps": 10**30}, DomainError, "max_steps"),
+    ({"chunk": (1.5,)}, DomainError, "chunk"),
+    ({"until": 3}, ArgumentError, "until must be a name"),
+    ({"resume": "yes"}, ArgumentError, "resume must be True or False"),
+    ({"store": ""}, ArgumentError, "store must be the path of a directory"),
+    ({"store": ["st"]}, ArgumentError, "store must be the path of a directory"),
+    ({"paths": 5}, ArgumentError, "paths goes with a model with noise"),
 ]
 
 
@@ -316,6 +330,60 @@ def test_bad_input_gets_one_line(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
         quick(given_.pop("model"), given_.pop("over"), **given_)
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_names_a_formula_inside_a_measure():
+    run = quick(models.LOGISTIC, {"k": [1.0, 2.0]}, measure={"off": ms.value("x - m"), "rest": ms.steady("x - m")})
+    np.testing.assert_allclose(run["rest"], 0, atol=1e-6)
+    assert (run["off"] < 0).all()
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**4))
+def test_blocks_are_neither_many_nor_large(cells, paths):
+    from toymesa.sweep.blocks import chunk_shape
+
+    (plain,), (heavy,) = chunk_shape((cells,), None), chunk_shape((cells,), None, paths)
+    assert plain == cells or 32 <= plain <= 65536
+    assert cells / plain <= max(129, cells / 65536 + 1)
+    assert 1 <= heavy <= plain
+    if paths > 32:
+        assert cells / heavy >= min(cells, 64)
+
+
+def test_the_method_is_decided_once_and_kept(tmp_path, monkeypatch):
+    """By the number of all cells, into solve and provenance; a store that is continued keeps what it was begun with."""
+    import importlib
+
+    planning, asked, seen = importlib.import_module("toymesa.sweep.planning"), [], set()
+    cells_module = importlib.import_module("toymesa.sweep.cells")
+    real = cells_module.solve
+
+    kept = planning.method_of
+
+    def decided(wanted, made, cells):
+        asked.append((str(wanted), cells))
+        if isinstance(wanted, StoredMethod):
+            return kept(wanted, made, cells)
+        return "dop853" if wanted == "auto" and cells > 8 else wanted
+
+    def solve(*arguments, **named):
+        seen.add(named["method"])
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(planning, "method_of", decided)
+    monkeypatch.setattr(cells_module, "solve", solve)
+    few, many = {"k": np.linspace(1, 2, 8)}, {"k": np.linspace(1, 2, 12)}
+    one = quick(models.LOGISTIC, many, measure="x", chunk=2, store=tmp_path / "many")
+    assert (asked, seen) == ([("auto", 12)], {"dop853"})
+    assert one.attrs["method"] == json.loads(one.attrs["spec"])["method"] == "dop853"
+    xr.testing.assert_equal(one, quick(models.LOGISTIC, many, measure="x", method="dop853"))
+    longer = {"k": np.append(np.linspace(1, 2, 8), [3.0, 4.0])}
+    quick(models.LOGISTIC, few, measure="x", store=tmp_path / "few")
+    seen.clear()
+    grown = quick(models.LOGISTIC, longer, measure="x", store=tmp_path / "few", extend=True)
+    assert asked[-1] == ("auto", 10)
+    assert grown.attrs["method"] == "auto"
+    assert seen == {"auto"}
 
 
 def test_the_room_is_callable_too():

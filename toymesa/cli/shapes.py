@@ -52,7 +52,8 @@ SHAPES: dict[str, str] = {
         '--bootstrap), "objective", "n_runs"}; L(N, D) = E + A/N^alpha + B/D^beta in nats'
     ),
     "sweep": (
-        'JSON: {"cells", "done", "status": {name: cells}, "variables": {name: {"min", "max"}}, "store", "notes": [..]}; with '
+        'JSON: {"cells", "done", "status": {name: cells}, "variables": {name: {"min", "max"}}, "labels": {name: {label: '
+        'cells}}, "store", "notes": [..]}; with '
         '--verify also "damaged": {"blocks": {number: reason}, "metadata": [..]}. Exit codes: 3 where cells are not run or '
         "failed, 130 interrupted, 143 terminated; what is done is in the store, and --resume goes on from there"
     ),

@@ -26,20 +26,22 @@ if TYPE_CHECKING:
     from toymesa.sweep.plan import Plan
 
 _MOST_DAYS = 30.0
-_PROBE = 64  # cells that are timed for the estimate
+_PROBE, _PROBE_SECONDS = 256, 1.0  # cells that are timed for the estimate, and about how long that may take
 
 
 def run_sweep(arguments: argparse.Namespace) -> int:
     """A sweep file from start to end."""
-    from toymesa.sweep.export import export_sweep
+    from toymesa.sweep.execute import run_plan
+    from toymesa.sweep.export import export_sweep, export_target
     from toymesa.sweep.files import load_sweep
-    from toymesa.sweep.run import run_plan, stored_plan
+    from toymesa.sweep.resume import kept
     from toymesa.sweep.verify import verify_plan
 
     store = _store(arguments)
+    if arguments.export:
+        export_target(arguments.export)
     going_on = arguments.resume or arguments.extend or arguments.verify
-    chunk, seed = stored_plan(store) if store is not None and going_on else (None, None)
-    made = load_sweep(arguments.file, find_model=_find, chunk=chunk, seed=seed)
+    made = load_sweep(arguments.file, find_model=_find, kept=kept(store) if store is not None and going_on else None)
     engine = arguments.scheduler or arguments.engine
     report: Verification | None = None
     try:
@@ -145,13 +147,19 @@ def _terminated() -> Iterator[None]:
 def _announced(made: Plan, store: Path | None, arguments: argparse.Namespace) -> bool:
     """Say on standard error how large and long the sweep is; False if that was all that was asked for."""
     from toymesa.sweep.limits import refuse_absurd
+    from toymesa.sweep.resume import blocks_done
 
     large = arguments.allow_large
     if not large:
         refuse_absurd(made, store)
     line = f"{made.cells} cells in {made.blocks.count} blocks, at most {made.cells * made.bytes_per_cell / 1e6:.3g} MB"
-    if made.cells > 10 * _PROBE or arguments.estimate:
-        seconds = time_per_cell(made) * made.cells
+    done = blocks_done(store) if store is not None and store.exists() else None
+    left = 1.0
+    if done is not None and (arguments.resume or arguments.extend):
+        line += f", {done[0]} done"
+        left = max(0.0, 1.0 - done[0] / made.blocks.count)
+    if left and (made.cells > 10 * _PROBE or arguments.estimate):
+        seconds = time_per_cell(made) * made.cells * left
         workers = arguments.workers or os.cpu_count() or 1
         line += f", about {_duration(seconds)} of one core ({_duration(seconds / workers)} on {workers})"
         if seconds / workers > _MOST_DAYS * 86400 and not large and not arguments.scheduler:
@@ -167,12 +175,21 @@ def time_per_cell(made: Plan) -> float:
     from toymesa.sweep.tasks import warm
 
     warm(made)
-    numbers = np.linspace(0, made.cells - 1, min(_PROBE, made.cells)).astype(np.int64)
-    index = np.stack(np.unravel_index(numbers, made.shape), axis=1).astype(np.int64)
-    made.evaluate(index[:1])
-    begun = time.monotonic()
-    made.evaluate(index)
-    return (time.monotonic() - begun) / len(index)
+
+    def spent(count: int) -> float:
+        numbers = np.linspace(0, made.cells - 1, count).astype(np.int64)
+        index = np.stack(np.unravel_index(numbers, made.shape), axis=1).astype(np.int64)
+        begun = time.monotonic()
+        made.evaluate(index)
+        return time.monotonic() - begun
+
+    spent(1)  # code that runs for the first time
+    first = spent(1)
+    count = min(_PROBE, made.cells, int(_PROBE_SECONDS / max(first, 1e-9)))
+    if count < 2:
+        return first
+    total = spent(count)  # a call costs something by itself, which blocks of many cells hardly feel
+    return max(total - first, total / 20) / (count - 1)
 
 
 def _duration(seconds: float) -> str:
@@ -187,11 +204,17 @@ def summary(data: xr.Dataset, made: Plan, store: Path | None, report: Verificati
     import numpy as np
 
     counts = np.zeros(256, dtype=np.int64)
-    names = [v.name for v in made.variables if v.name != "nsteps"]
+    labels = {
+        v.name: dict(v.attrs)["flag_meanings"].split() for v in made.variables if "flag_meanings" in dict(v.attrs)
+    }
+    seen = {n: np.zeros(len(words), dtype=np.int64) for n, words in labels.items()}
+    names = [v.name for v in made.variables if v.name != "nsteps" and v.name not in labels]
     low, high = dict.fromkeys(names, math.inf), dict.fromkeys(names, -math.inf)
     for number in range(made.blocks.count):
         piece = data.isel(dict(zip(made.dims, made.blocks.region(number), strict=True)))
         counts += np.bincount(piece["status"].values.reshape(-1), minlength=256)
+        for n, count in seen.items():  # -1, "none", comes first
+            count += np.bincount(piece[n].values.reshape(-1).astype(np.int64) + 1, minlength=count.size)
         for n in names:
             values = piece[n].values
             values = values[np.isfinite(values)]
@@ -202,6 +225,7 @@ def summary(data: xr.Dataset, made: Plan, store: Path | None, report: Verificati
         "done": int(counts[1:].sum()),
         "status": {Status(i).label: int(c) for i, c in enumerate(counts) if c},
         "variables": {n: {"min": show.plain(low[n]), "max": show.plain(high[n])} for n in names},
+        "labels": {n: {w: int(c) for w, c in zip(labels[n], count, strict=True) if c} for n, count in seen.items()},
         "store": None if store is None else str(store),
         "notes": json.loads(data.attrs.get("notes", "[]")),
     }
@@ -214,6 +238,7 @@ def page(found: Mapping[str, Any]) -> str:
     """The same for a reader."""
     rows = [{"variable": n, **v} for n, v in found["variables"].items()]
     lines = [show.table(rows, ["variable", "min", "max"])] if rows else []
+    lines += [f"{n}: " + ", ".join(f"{c} {w}" for w, c in counts.items()) for n, counts in found["labels"].items()]
     lines.append(", ".join(f"{c} {n}" for n, c in found["status"].items()) + f" of {found['cells']} cells")
     failed = [s for s in Status if s.label in found["status"] and s not in (Status.OK, Status.NOT_RUN)]
     lines += [f"{s.label}: {s.advice}" for s in failed] + list(found["notes"][:3])

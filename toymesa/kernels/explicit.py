@@ -10,6 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.mend import mend_compiled
 from toymesa.kernels.tableaus import (
     DOP853_A,
     DOP853_C,
@@ -23,6 +24,7 @@ from toymesa.kernels.tableaus import (
     TSIT5_P,
 )
 
+mend_compiled()  # before the first kernel is loaded
 FIELD = nb.types.FunctionType(nb.void(nb.int64, nb.float64, nb.float64[::1], nb.float64[::1], nb.float64[::1]))
 STAGES = 16
 

@@ -12,6 +12,9 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.mend import mend_compiled
+
+mend_compiled()  # before the first kernel is loaded
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)

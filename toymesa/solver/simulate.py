@@ -67,8 +67,8 @@ def simulate(
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
     if model.noise is None:
         raise ArgumentError(f"model {model.name!r} has no noise: use toymesa.solve, or give it some by GradientNoise")
-    chosen = _route(model, method)
-    times = _times(t)
+    chosen = path_method(model, method)
+    times = path_times(t)
     size = float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
     count = whole("paths", paths, 1)
     draw, seed = generator("rng", rng)
@@ -88,7 +88,7 @@ def simulate(
     return data.drop_vars("nsteps")
 
 
-def _route(model: Model, method: object) -> str:
+def path_method(model: Model, method: object) -> str:
     """The method of a simulation: a scheme, in lanes where that was asked for, and where nothing was."""
     lanes = isinstance(method, str) and method in ("auto", "euler-lanes", "milstein-lanes")
     scheme = chosen_method(model, str(method).removesuffix(_LANES) if lanes else method, _METHODS)
@@ -115,7 +115,8 @@ def _commutes(model: Model) -> bool:
     return all(sp.simplify(row[j][r] - row[r][j]) == 0 for row in terms for j in m for r in m if j < r)
 
 
-def _times(t: Any) -> Array:
+def path_times(t: Any) -> Array:
+    """Output times of paths, checked; a scalar gives the end alone."""
     times = output_times(t, until=None, discrete=False)
     if np.ndim(t) == 0:
         times = times[-1:]
@@ -140,33 +141,47 @@ def every_path(batch: Cells, count: int) -> tuple[Cells, NDArray[np.uint64]]:
     return every, np.stack([cell, path], axis=1).astype(np.uint64)
 
 
+def path_runner(
+    model: Model, times: Array, step: float, method: str
+) -> Callable[[Array, Array, NDArray[np.uint64], NDArray[np.uint64]], tuple[Array, NDArray[np.int64]]]:
+    """A function of starts (row, state), parameters (row, parameter), a key, and the stream and path number of each row.
+
+    It returns states (row, time, state), NaN where a path had left the floating-point range, and codes of ``Status``.
+    """
+    from toymesa.kernels.lanes.paths import path_programs
+    from toymesa.kernels.stochastic import run_paths
+
+    assert model.noise is not None
+    n, scheme = len(model.states), method.removesuffix(_LANES)
+    programs = path_programs(model, scheme) if method != scheme else None
+    compiled, noises = compile_model(model), int(model.noise.cols)
+    fields = (compiled.field, compiled.noise) if programs is None else ()
+
+    def run(
+        starts: Array, params: Array, key: NDArray[np.uint64], names: NDArray[np.uint64]
+    ) -> tuple[Array, NDArray[np.int64]]:
+        out, code = np.empty((starts.shape[0], times.size, n)), np.empty(starts.shape[0], np.int64)
+        if programs is not None:
+            programs.run(times, step, starts, params, key, names, out, code)
+        else:
+            run_paths(*fields, STOCHASTIC[scheme], times, step, noises, starts, params, key, names, out, code)
+        return out, code
+
+    return run
+
+
 def _run(
     model: Model, every: Cells, names: NDArray[np.uint64], times: Array, step: float, method: str,
     key: NDArray[np.uint64], threads: int | None, show: Any,
 ) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
-    from toymesa.kernels.lanes.paths import path_programs
-    from toymesa.kernels.stochastic import run_paths
-
-    n, scheme = len(model.states), method.removesuffix(_LANES)
-    states = np.full((every.bad.size, times.size, n), np.nan)
+    run = path_runner(model, times, step, method)
+    states = np.full((every.bad.size, times.size, len(model.states)), np.nan)
     status = np.full(every.bad.size, int(Status.BAD_PARAM), dtype=np.int64)
-    programs = path_programs(model, scheme) if method != scheme else None
-    assert model.noise is not None
-    compiled, noises = compile_model(model), int(model.noise.cols)
-    fields = (compiled.field, compiled.noise) if programs is None else ()
 
     def work(rows: NDArray[np.int64]) -> None:
-        out, code = np.empty((rows.size, times.size, n)), np.empty(rows.size, np.int64)
-        if programs is not None:
-            programs.run(times, step, every.starts[rows], every.params[rows], key, names[rows], out, code)
-        else:
-            run_paths(
-                *fields, STOCHASTIC[scheme], times, step, noises, every.starts[rows], every.params[rows], key,
-                names[rows], out, code,
-            )  # fmt: skip
-        states[rows], status[rows] = out, code
+        states[rows], status[rows] = run(every.starts[rows], every.params[rows], key, names[rows])
 
-    block = _BLOCK if programs is None else _LANE_BLOCK
+    block = _LANE_BLOCK if method.endswith(_LANES) else _BLOCK
     in_blocks(np.flatnonzero(~every.bad), work, threads, show, block=block)
     return states, status
 

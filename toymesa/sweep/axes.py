@@ -151,7 +151,7 @@ def design(over: Any, names: Names, *, kind: str | None, samples: Any, seed: int
         kind = "grid" if isinstance(over, Mapping) else "points"
     if kind not in DESIGNS:
         raise DomainError(f"there is no design {kind!r}{did_you_mean(str(kind), DESIGNS)}")
-    if hasattr(over, "to_dict") and not isinstance(over, Mapping | xr.Dataset):  # a table of pandas
+    if hasattr(over, "to_dict") and not isinstance(over, Mapping | xr.Dataset | xr.DataArray):  # a table of pandas
         over = over.to_dict("records")
     if isinstance(over, Mapping) and not over:
         raise DomainError("over must name at least one axis; for a single cell use solve")
@@ -196,7 +196,8 @@ def _points(over: Any, names: Names) -> Design:
         table = {k: list(v) for k, v in over.items()}
     else:
         if isinstance(over, str | bytes) or not isinstance(over, Sequence) or not over:
-            raise ArgumentError(f"over must be a mapping or a non-empty list of points; got {over!r}")
+            shown = " ".join(repr(over).split())[:60]
+            raise ArgumentError(f"over must be a mapping or a non-empty list of points; got {shown}")
         table = {}
         for i, point in enumerate(over):
             if not isinstance(point, Mapping):
@@ -210,6 +211,8 @@ def _points(over: Any, names: Names) -> Design:
         column = _column(*names.target(given), "point", values, unique=False)
         _distinct(columns, column)
         columns.append(column)
+    if not columns:
+        raise DomainError("over must name at least one axis in every point")
     lengths = {c.label: len(c.values) for c in columns}
     if len(set(lengths.values())) > 1:
         raise DomainError(f"points need as many values of each; got {lengths}")

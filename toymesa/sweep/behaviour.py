@@ -15,9 +15,10 @@ from toymesa.arguments import Array, scalar, whole
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.status import Status
 from toymesa.sweep.axes import interval
-from toymesa.sweep.cells import Solved, solve_rows
+from toymesa.sweep.cells import solve_rows
 from toymesa.sweep.quantities import value
 from toymesa.sweep.reading import Measure, Variable, flags, named
+from toymesa.sweep.solved import Solved
 from toymesa.sweep.spectrum import kinds, leading, spectrum
 from toymesa.symbolic.model import Model
 

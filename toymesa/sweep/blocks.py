@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.arguments import whole
-from toymesa.errors import DomainError
+from toymesa.errors import DomainError, ToymesaError
 
 
 @dataclass(frozen=True)
@@ -42,31 +42,46 @@ class Blocks:
             for i, c, n in zip(self.position(block), self.chunks, self.shape, strict=True)
         )
 
+    def sizes(self, block: int) -> tuple[int, ...]:
+        """How many cells a block has along each dimension."""
+        return tuple(r.stop - r.start for r in self.region(block))
+
     def index(self, block: int, low: int = 0, high: int | None = None) -> NDArray[np.int64]:
         """Indices (row, dimension) of cells ``low`` to ``high`` of a block, in C order."""
         region = self.region(block)
-        sizes = tuple(r.stop - r.start for r in region)
+        sizes = self.sizes(block)
         rows = np.arange(low, math.prod(sizes) if high is None else high)
         found = np.unravel_index(rows, sizes)
         return np.stack([f + r.start for f, r in zip(found, region, strict=True)], axis=1).astype(np.int64)
 
 
-def chunk_shape(shape: tuple[int, ...], chunk: Any) -> tuple[int, ...]:
+class StoredChunk(tuple[int, ...]):
+    """Sizes of the blocks of a store that is continued; another number of axes is an error of the axes, not of these."""
+
+    __slots__ = ()
+
+
+def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[int, ...]:
     """Cells of a block along each dimension: as asked, else the last dimensions whole, and a size that follows the grid.
 
-    256 to 65536 cells a block, about 64 blocks in between; more cells where there would be over 1e5 blocks.
+    32 to 65536 cells a block, about 64 blocks in between; more cells where there would be over 1e5 blocks. weight: how many
+    trajectories a cell has: blocks of heavy cells may be as small as one.
     """
+    if isinstance(chunk, StoredChunk):
+        if len(chunk) == len(shape):
+            return tuple(chunk)
+        chunk = None
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int | np.integer)):
         try:
             sizes: Any = chunk
-            given = tuple(int(c) for c in sizes)
-        except (TypeError, ValueError):
+            given = tuple(whole("chunk", c, 1) for c in sizes)
+        except (TypeError, ToymesaError):
             given = ()
-        if len(given) != len(shape) or any(c < 1 for c in given):
+        if len(given) != len(shape):
             raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
         return given
     total = math.prod(shape)
-    usual = max(256, min(total // 64, 65536), min(total // 100_000, 2**22))
+    usual = max(1, 32 // weight, min(total // 64, 65536), min(total // 100_000, 2**22))
     cells = usual if chunk is None else whole("chunk", chunk, 1)
     out = []
     for n in reversed(shape):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -37,6 +37,8 @@ class Setup:
     max_step: float
     first_step: float | None
     max_steps: int
+    paths: int | None = None  # of a model with noise: how many a cell, and the largest step
+    step: float | None = None
 
     def options(self) -> dict[str, Any]:
         """As keyword arguments of ``solve``."""
@@ -156,7 +158,7 @@ def _routes(
     if wanted not in ("auto", "closed") or (wanted == "auto" and (steady or setup.events or not model.closed_forms)):
         return [(everything, _variant(model, None), wanted)]
     forms = _forms(model, wanted == "closed")
-    batch = cells(model, _arrays(starts, rows), _arrays(params, rows), np.random.default_rng(0))
+    batch = cells(model, arrays(starts, rows), arrays(params, rows), np.random.default_rng(0))
     left = np.ones(rows, dtype=bool)
     out = []
     for i, form in enumerate(forms):
@@ -190,7 +192,7 @@ def _isolating(
     times = float(setup.times[-1]) if steady else list(setup.times)
     try:
         solved = solve(
-            model, times, params=_arrays(params, rows, where), start=_arrays(starts, rows, where), method=method,
+            model, times, params=arrays(params, rows, where), start=arrays(starts, rows, where), method=method,
             events=setup.events, until="steady" if steady else None, **setup.options(),
         )  # fmt: skip
     except ToymesaError as error:
@@ -198,14 +200,15 @@ def _isolating(
             for half in np.array_split(where, 2):
                 _isolating(run, model, setup, method, params, starts, half, steady)
             return
-        run.status[where] = _code(error)
+        run.status[where] = code_of(error)
         return
     if "cell" not in solved.dims:
         solved = solved.expand_dims(cell=rows)
     run.fill(where, solved)
 
 
-def _code(error: ToymesaError) -> int:
+def code_of(error: ToymesaError) -> int:
+    """The status of a cell that an error says cannot be solved; raises where the error is not the cell's."""
     if isinstance(error, SolveError):
         return next((int(s) for s in Status if s.label == error.status), int(Status.BAD_PARAM))
     if isinstance(error, DomainError):
@@ -213,7 +216,8 @@ def _code(error: ToymesaError) -> int:
     raise error  # a wrong argument is the same in every cell
 
 
-def _arrays(given: Given, rows: int, where: NDArray[np.int64] | None = None) -> dict[str, Any]:
+def arrays(given: Given, rows: int, where: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """What is given for some rows, along the dimension ``cell``; what is the same for all stays one number."""
     out = {}
     for name, value in given.items():
         if isinstance(value, np.ndarray):
@@ -221,65 +225,3 @@ def _arrays(given: Given, rows: int, where: NDArray[np.int64] | None = None) -> 
         else:
             out[name] = value
     return out
-
-
-@dataclass
-class Solved:
-    """One batch of solved cells, as measures see it."""
-
-    model: Model
-    setup: Setup
-    params: Given
-    starts: Given
-    rows: int
-    timed: bool  # whether results have a dimension of times
-    streams: Callable[[int], np.random.Generator]
-    main: Run
-    failures: dict[int, str] = field(default_factory=dict)
-
-    @cached_property
-    def steady(self) -> Run:
-        """The steady states of the same cells."""
-        if self.setup.until == "steady":
-            return self.main
-        far = Setup(**{**self.setup.__dict__, "times": (1e8,), "events": None, "until": "steady"})
-        if far.method == "closed":
-            far = Setup(**{**far.__dict__, "method": "auto"})
-        return solve_rows(self.model, far, self.params, self.starts, self.rows, steady=True)
-
-    @property
-    def status(self) -> NDArray[np.uint8]:
-        """How each cell ended: its first failure."""
-        status = self.main.status.copy()
-        if "steady" in self.__dict__:
-            status = np.where(status == Status.OK, self.steady.status, status)
-        for row in self.failures:
-            status[row] = Status.MEASURE_FAILED
-        return status.astype(np.uint8)
-
-    def stream(self, row: int) -> np.random.Generator:
-        """The random numbers of one cell."""
-        return self.streams(row)
-
-    def failed(self, row: int, message: str) -> None:
-        """Record that a measure raised for one cell."""
-        self.failures.setdefault(int(row), " ".join(message.split()))
-
-    def cell(self, row: int) -> xr.Dataset:
-        """One trajectory as a Dataset: states and observables over ``time``, parameters as scalars."""
-        run = self.main
-        when = run.ends[row : row + 1] if run.times.size == 1 else run.times
-        data: dict[str, Any] = {n: ("time", run.states[row, :, i]) for i, n in enumerate(self.model.state_names)}
-        data |= {n: ("time", v[row]) for n, v in run.observed.items()}
-        data |= {s.name: float(v[row]) for s, v in zip(self.model.params, run.params, strict=True)}
-        hits = {}
-        for name in run._events:
-            times, count = run.event(name)
-            hits[f"event_{name}"] = times[row, : count[row]].tolist()
-        return xr.Dataset(data, coords={"time": when}, attrs={"model": self.model.name, **hits})
-
-
-def most_rows(model: Model, times: int) -> int:
-    """How many rows are solved at once, so that a batch holds a few million numbers at most."""
-    width = times * (len(model.states) + len(model.observables) + 4)
-    return min(4096, max(16, 2**21 // width))

@@ -1,28 +1,25 @@
 """Who computes the blocks: threads of this process, processes of this machine, or a Dask cluster.
 
-Each engine hands out futures; :func:`drive` keeps a few in flight, and finds out what to do with a block whose worker
-died: it is tried again alone, then in halves, until the cells that kill their worker are alone. Those get the status
-``worker_lost``.
+Each engine hands out futures; ``drive`` keeps a few in flight.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.arguments import whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.status import Status
-from toymesa.sweep.tasks import Job, Report, finish, run_block, run_part
+from toymesa.sweep.tasks import Job, Report, run_block, run_part
 
 Part = tuple[dict[str, NDArray[Any]], list[str]]
 _NAMES = ("threads", "processes")
@@ -127,6 +124,13 @@ class _Processes:
         # a worker that is just importing the user's script again would start workers of its own, and wait for ever
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise ArgumentError(_GUARD)
+        try:
+            pickle.dumps(job)
+        except Exception as error:  # whatever an object raises that cannot be sent
+            raise ArgumentError(
+                "engine 'processes' sends the sweep to other processes, and a function in it cannot be sent "
+                f"({' '.join(str(error).split())}): define it in a module that they can import, or use threads"
+            ) from None
         self._pool = self._made()
         try:
             self._pool.submit(os.getpid).result()
@@ -215,79 +219,3 @@ class _Dask:
         del self.job
         if self.own:
             self.client.close()
-
-
-# ---------------------------------------------------------------- the loop
-
-
-def drive(engine: Engine, job: Job, todo: Iterator[int], accept: Callable[[int, Report], None]) -> None:
-    """Run every block of ``todo``; ``accept`` is called in this thread as each is done. Raises what a block raised."""
-    pending: dict[Future[Report], int] = {}
-    suspects: list[int] = []
-    try:
-        while True:
-            while len(pending) < engine.width and (number := next(todo, None)) is not None:
-                pending[engine.block(number)] = number
-            if not pending:
-                break
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            died = False
-            for future in finished:
-                number = pending.pop(future)
-                error = future.exception()
-                if error is None:
-                    accept(number, future.result())
-                elif engine.lost(error):
-                    suspects.append(number)
-                    died = True
-                else:
-                    raise error
-            if died:
-                engine.renew()
-        for number in suspects:
-            accept(number, _alone(engine, job, number))
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-def _alone(engine: Engine, job: Job, number: int) -> Report:
-    """A block that was being worked on when a worker died: again alone, then in halves."""
-    try:
-        return engine.block(number).result()
-    except Exception as error:  # each engine reports a lost worker in its own class; what is none goes on
-        if not engine.lost(error):
-            raise
-        engine.renew()
-    rows = job.plan.blocks.index(number).shape[0]
-    results, notes = _halves(engine, job, number, 0, rows)
-    return finish(job, number, results, notes)
-
-
-def _halves(engine: Engine, job: Job, number: int, low: int, high: int) -> Part:
-    if high - low == 1:
-        return _dead(job, number, low)
-    middle = (low + high) // 2
-    found = []
-    for a, b in ((low, middle), (middle, high)):
-        try:
-            found.append(engine.part(number, a, b).result())
-        except Exception as error:  # each engine reports a lost worker in its own class; what is none goes on
-            if not engine.lost(error):
-                raise
-            engine.renew()
-            found.append(_halves(engine, job, number, a, b))
-    joined = {n: np.concatenate([found[0][0][n], found[1][0][n]]) for n in found[0][0]}
-    return joined, found[0][1] + found[1][1]
-
-
-def _dead(job: Job, number: int, row: int) -> Part:
-    """The results of a cell that kills every worker: none, and a status that says so."""
-    out: dict[str, NDArray[Any]] = {"status": np.array([Status.WORKER_LOST], dtype=np.uint8)}
-    for v in job.plan.variables:
-        out[v.name] = np.full((1, len(v.times)) if v.times else 1, v.fill, dtype=v.dtype)
-    index = job.plan.blocks.index(number, row, row + 1)
-    if job.plan.design.sampled:
-        for column, drawn in job.plan.design.values(index).items():
-            out[column.label][:] = drawn
-    return out, [f"cell {tuple(index[0].tolist())}: every process that tried it died"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from toymesa.sweep.store import open_store
 
 FORMATS = {".nc": "netCDF", ".csv": "CSV", ".parquet": "parquet"}
 _ROWS = 200_000
+_NO_PARQUET = "parquet needs the extra: pip install 'toymesa[parquet]'"
 
 
 def export_sweep(results: xr.Dataset | str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
@@ -24,11 +26,7 @@ def export_sweep(results: xr.Dataset | str | os.PathLike[str], path: str | os.Pa
     one variable in memory at a time. An existing file is not overwritten. Returns the path.
     Raises DomainError for another ending and StoreError for an existing file.
     """
-    target = Path(path)
-    if target.suffix not in FORMATS:
-        raise DomainError(f"cannot export to {target.suffix or target.name!r}{did_you_mean(target.suffix, FORMATS)}")
-    if target.exists():
-        raise StoreError(f"{str(target)!r} exists: choose a new name")
+    target = export_target(path)
     data = results if isinstance(results, xr.Dataset) else open_store(Path(results))
     temporary = target.with_name(f".{target.name}.partial")
     try:
@@ -36,6 +34,20 @@ def export_sweep(results: xr.Dataset | str | os.PathLike[str], path: str | os.Pa
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+    return target
+
+
+def export_target(path: str | os.PathLike[str]) -> Path:
+    """Where an export goes, checked before anything is computed for it."""
+    target = Path(path)
+    if target.suffix not in FORMATS:
+        raise DomainError(f"cannot export to {target.suffix or target.name!r}{did_you_mean(target.suffix, FORMATS)}")
+    if target.exists():
+        raise StoreError(f"{str(target)!r} exists: choose a new name")
+    if not target.parent.is_dir():
+        raise StoreError(f"there is no directory {str(target.parent)!r} to export into")
+    if target.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise ArgumentError(_NO_PARQUET)
     return target
 
 
@@ -71,7 +83,7 @@ def _parquet(data: xr.Dataset, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise ArgumentError("parquet needs the extra: pip install 'toymesa[parquet]'") from None
+        raise ArgumentError(_NO_PARQUET) from None
     writer: Any = None
     try:
         for frame in pieces(data):

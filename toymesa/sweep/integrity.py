@@ -16,16 +16,16 @@ from zarr.storage import LocalStore
 from toymesa.status import Status
 from toymesa.sweep.blocks import Blocks
 from toymesa.sweep.layout import DIGEST, INTEGRITY, ArraySpec, coordinates, layout
-from toymesa.sweep.plan import Plan
-from toymesa.sweep.store import (
+from toymesa.sweep.metadata import (
     copies,
-    digest,
     layout_of,
     metadata_state,
     read_attributes,
-    root_attributes,
     write_attributes,
 )
+from toymesa.sweep.plan import Plan
+from toymesa.sweep.store import root_attributes
+from toymesa.sweep.writer import digest
 
 _GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 

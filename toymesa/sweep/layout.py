@@ -23,7 +23,8 @@ from toymesa.sweep.plan import Plan
 INTEGRITY = "integrity"
 DIGEST = f"{INTEGRITY}/digest"
 _COORDINATE_CHUNK = 2**16  # the same for every length, so that an axis can grow
-_COMPRESSION = (ZstdCodec(level=1), Crc32cCodec())
+LEVEL = 1  # of Zstandard
+_COMPRESSION = (ZstdCodec(level=LEVEL), Crc32cCodec())
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,9 @@ def results(plan: Plan) -> list[ArraySpec]:
     """The arrays that blocks are written to, ``status`` last."""
     out = []
     for v in plan.variables:
-        times = (len(v.times),) if v.times else ()
-        out.append(
-            ArraySpec(
-                v.name, (*plan.shape, *times), (*plan.chunks, *times), v.dtype,
-                (*plan.dims, "time") if v.times else plan.dims, v.fill, dict(v.attrs) | _coordinates(plan, v.name),
-            )
-        )  # fmt: skip
+        attrs = dict(v.attrs) | _coordinates(plan, v.name)
+        shape, chunks, dims = (*plan.shape, *v.sizes), (*plan.chunks, *v.sizes), (*plan.dims, *v.dims)
+        out.append(ArraySpec(v.name, shape, chunks, v.dtype, dims, v.fill, attrs))
     attrs = {
         "long_name": "how it ended",
         "flag_values": [int(s) for s in Status],
@@ -121,6 +118,9 @@ def coordinates(plan: Plan) -> list[tuple[ArraySpec, np.ndarray]]:
         times = np.asarray(plan.setup.times)
         attrs = {"long_name": "steps" if plan.models[0].discrete else "training time"}
         out.append((_coordinate("time", "time", times.size, "float64", attrs), times))
+    for name, labels in dict(v.outcomes for v in plan.variables if v.outcomes).items():
+        spec = _coordinate(name, name, len(labels), "int64", {"labels": list(labels)})
+        out.append((spec, np.arange(len(labels))))
     return out
 
 

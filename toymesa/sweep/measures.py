@@ -16,12 +16,16 @@ import sympy as sp
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.solver.events import events_of
 from toymesa.sweep.behaviour import critical, growth, stability
+from toymesa.sweep.moments import mean, shares, variance
 from toymesa.sweep.own import Function, function
 from toymesa.sweep.quantities import EventTime, Value, event_time, label, leader, steady, value
 from toymesa.sweep.reading import Measure, named
 from toymesa.symbolic.model import Model
 
-__all__ = ["critical", "event_time", "function", "growth", "label", "leader", "stability", "steady", "value"]
+__all__ = [
+    "critical", "event_time", "function", "growth", "label", "leader", "mean", "shares", "stability", "steady", "value",
+    "variance",
+]  # fmt: skip
 
 
 def measures(given: Any, models: Sequence[Model], events: Any) -> tuple[Measure, ...]:
@@ -29,16 +33,18 @@ def measures(given: Any, models: Sequence[Model], events: Any) -> tuple[Measure,
     if given is None:
         shared = [n for n in models[0].observables if all(n in m.observables for m in models)]
         given = shared or [n for n in models[0].state_names if all(n in m.state_names for m in models)]
+    noisy = models[0].noise is not None
     if isinstance(given, Mapping):
-        out = tuple(_made(v, str(k)) for k, v in given.items())
+        out = tuple(_made(v, str(k), noisy) for k, v in given.items())
     elif isinstance(given, str) or not isinstance(given, Sequence):
-        out = (_made(given, None),)
+        out = (_made(given, None, noisy),)
     else:
-        out = tuple(_made(v, None) for v in given)
+        out = tuple(_made(v, None, noisy) for v in given)
     if not out:
         raise DomainError("measure must not be empty")
     names = {} if events is None else {e.name for e in events_of(models[0], events)}
     for m in out:
+        _fits(m, models[0])
         needs = m.event if isinstance(m, EventTime) else m.at if isinstance(m, Value) else None
         if needs not in (None, "end", "steady", *names) or (isinstance(m, EventTime) and m.event not in names):
             raise ArgumentError(
@@ -47,10 +53,31 @@ def measures(given: Any, models: Sequence[Model], events: Any) -> tuple[Measure,
     return out
 
 
-def _made(given: Any, name: str | None) -> Measure:
+def _fits(measure: Measure, model: Model) -> None:
+    """ArgumentError for a measure of paths where there is one trajectory a cell, and the other way round."""
+    wants = getattr(measure, "noise", False)
+    if wants is None or wants == (model.noise is not None):
+        return
+    kind = measure.describe()["measure"]
+    if wants:
+        raise ArgumentError(
+            f"measure {kind!r} is over paths; model {model.name!r} has no noise, and one trajectory a cell"
+        )
+    raise ArgumentError(
+        f"measure {kind!r} reads one trajectory; model {model.name!r} has noise: use mean, variance, shares or a function"
+    )
+
+
+def _require_name(measure: Any) -> None:
+    if getattr(measure, "name", None) == "":
+        raise ArgumentError(f"a formula needs a name, as in {{'gap': {measure.what!s}}}")
+
+
+def _made(given: Any, name: str | None, noisy: bool) -> Measure:
     if hasattr(given, "describe") and hasattr(given, "read"):
         measure: Measure = given
         if name is None:
+            _require_name(measure)
             return measure
         if isinstance(measure, Function):
             if len(measure.names) > 1:
@@ -58,7 +85,9 @@ def _made(given: Any, name: str | None) -> Measure:
             return replace(measure, names=(named(name),))
         return replace(measure, name=named(name))  # type: ignore[type-var]
     if isinstance(given, str | sp.Expr):
-        return value(given, name)
+        found = mean(given, name) if noisy else value(given, name)
+        _require_name(found)
+        return found
     if callable(given):
         return function(given, name)
     raise ArgumentError(f"a measure must be a name, a formula, a function or one of toymesa.measures; got {given!r}")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.arguments import numbers
 from toymesa.errors import ArgumentError
-from toymesa.sweep.cells import Solved
+from toymesa.sweep.ensemble import Simulated
 from toymesa.sweep.reading import Measure, Variable, named
+from toymesa.sweep.solved import Solved
 from toymesa.symbolic.model import Model
 
 
@@ -24,6 +25,7 @@ class Function:
     call: Callable[..., Any]
     names: tuple[str, ...]
     random: bool
+    noise: ClassVar[bool | None] = None  # it takes what there is of a cell
 
     def describe(self) -> dict[str, Any]:
         """The measure as JSON data."""
@@ -33,7 +35,7 @@ class Function:
         """What it fills, or an error in one line."""
         return tuple(Variable(n) for n in self.names)
 
-    def read(self, solved: Solved) -> dict[str, NDArray[Any]]:
+    def read(self, solved: Solved | Simulated) -> dict[str, NDArray[Any]]:
         """Its values for the rows of one solved batch."""
         out = np.full((len(self.names), solved.rows), np.nan)
         for row in map(int, np.flatnonzero(solved.main.ok)):
@@ -50,8 +52,9 @@ class Function:
 def function(call: Callable[..., Any], name: str | Sequence[str] | None = None, *, random: bool = False) -> Measure:
     """A function of yours, called for every cell that was solved.
 
-    call : takes the cell's trajectory as an ``xarray.Dataset`` (states and observables over ``time``, parameters as
-        scalar variables) and returns a number, or as many as there are names (a sequence or a mapping).
+    call : takes the cell's trajectory as an ``xarray.Dataset`` (states and observables over ``time``, of a model with noise
+        over ``path`` and ``time``; parameters as scalar variables) and returns a number, or as many as there are names (a
+        sequence or a mapping).
     name : of the result, or a list of names; default the function's name. random: pass a second argument, a Generator of
         the cell's own. An exception gives the cell the status ``measure_failed``; the first message is kept in the
         result's attribute ``notes``. For other processes the function must be defined in a module they can import.

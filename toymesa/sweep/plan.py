@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,17 +18,15 @@ from toymesa.arguments import numbers
 from toymesa.errors import DomainError
 from toymesa.sweep.axes import Column, Design, Index
 from toymesa.sweep.blocks import Blocks
-from toymesa.sweep.cells import Setup, Solved, most_rows, solve_rows
+from toymesa.sweep.cells import Setup, solve_rows
+from toymesa.sweep.ensemble import Simulated, most_cells, simulate_rows, words_of
 from toymesa.sweep.own import function_fingerprint
 from toymesa.sweep.reading import Measure, Variable
+from toymesa.sweep.solved import Solved, Stopped, most_rows
 from toymesa.symbolic.model import Model
 
 SCHEMA = 1
 _PATIENCE = 0.5  # seconds between two looks at whether to stop
-
-
-class Stopped(Exception):
-    """Raised inside a block when the sweep is being stopped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +75,7 @@ class Plan:
     @cached_property
     def bytes_per_cell(self) -> int:
         """Size of a cell's results before compression."""
-        return 1 + sum(np.dtype(v.dtype).itemsize * len(v.times or (0,)) for v in self.variables)
+        return 1 + sum(np.dtype(v.dtype).itemsize * math.prod(v.sizes) for v in self.variables)
 
     # ---------------------------------------------------------------- evaluation
 
@@ -92,19 +89,20 @@ class Plan:
         rows = index.shape[0]
         out: dict[str, NDArray[Any]] = {"status": np.zeros(rows, dtype=np.uint8)}
         for v in self.variables:
-            out[v.name] = np.full((rows, len(v.times)) if v.times else rows, v.fill, dtype=v.dtype)
+            out[v.name] = np.full((rows, *v.sizes), v.fill, dtype=v.dtype)
         notes: list[str] = []
         values = self.design.values(index)
         if self.design.sampled:
             for column, drawn in values.items():
                 out[column.label][:] = drawn
         for model, chosen in self._by_model(values, rows):
-            low, most = 0, most_rows(model, len(self.setup.times))
+            low, noisy = 0, model.noise is not None
+            most = most_cells(model, self.setup) if noisy else most_rows(model, len(self.setup.times))
             while low < chosen.size:
                 if stop():
                     raise Stopped
-                step, begun = min(self._step.get(model, 64), most), time.monotonic()
-                self._batch(model, index, values, chosen[low : low + step], out, notes)
+                step, begun = min(self._step.get(model, 1 if noisy else 64), most), time.monotonic()
+                self._batch(model, index, values, chosen[low : low + step], out, notes, stop)
                 low += step
                 if time.monotonic() - begun < _PATIENCE / 4:  # batches grow until they take about this long
                     self._step[model] = 4 * step
@@ -127,7 +125,7 @@ class Plan:
 
     def _batch(
         self, model: Model, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64],
-        out: dict[str, NDArray[Any]], notes: list[str],
+        out: dict[str, NDArray[Any]], notes: list[str], stop: Callable[[], bool],
     ) -> None:  # fmt: skip
         streams: dict[int, np.random.Generator] = {}
 
@@ -147,12 +145,17 @@ class Plan:
         for column, v in values.items():
             if column.target != "structure":
                 given[column.target][column.name] = v[chosen]
-        main = solve_rows(model, self.setup, given["param"], given["start"], chosen.size)
-        solved = Solved(model, self.setup, given["param"], given["start"], chosen.size, self.timed, stream, main)
+        shared = (model, self.setup, given["param"], given["start"])
+        solved: Solved | Simulated
+        if model.noise is None:
+            solved = Solved(*shared, chosen.size, self.timed, stream, solve_rows(*shared, chosen.size))
+        else:
+            paths = simulate_rows(*shared, words_of(self.seed, index[chosen]), stop)
+            solved = Simulated(*shared, chosen.size, self.timed, stream, paths)
         for m in self.measures:
             for name, found in m.read(solved).items():
                 out[name][chosen] = found
-        out["status"][chosen], out["nsteps"][chosen] = solved.status, main.nsteps
+        out["status"][chosen], out["nsteps"][chosen] = solved.status, solved.main.nsteps
         notes += [f"cell {tuple(index[chosen[r]].tolist())}: {text}" for r, text in list(solved.failures.items())[:1]]
 
     # ---------------------------------------------------------------- what it is, as data
@@ -183,6 +186,7 @@ class Plan:
             "max_steps": s.max_steps,
             "seed": self.seed,
             "chunks": list(self.chunks),
+            **({} if s.paths is None else {"paths": s.paths, "step": s.step}),
         }  # fmt: skip
 
     def _model_spec(self) -> dict[str, str]:
@@ -210,18 +214,3 @@ def _one(value: Any, name: str) -> float:
     if drawn.size != 1:
         raise DomainError(f"the draw of {name!r} must be one number a cell; got shape {drawn.shape}")
     return float(drawn.item())
-
-
-def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Keys whose values differ, with both values, as lines of a message."""
-    out = []
-    for key in [*asked, *(k for k in stored if k not in asked)]:
-        a, b = stored.get(key), asked.get(key)
-        if a != b:
-            out.append(f"{key}: store has {_short(a)}, asked {_short(b)}")
-    return out
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 120 else text[:117] + "..."

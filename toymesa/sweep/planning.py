@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,26 +10,31 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from toymesa.arguments import generator, numbers
+from toymesa.arguments import generator, numbers, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.solver.events import events_of
 from toymesa.solver.inputs import cells
 from toymesa.solver.options import controls, output_times
-from toymesa.sweep.axes import Column, Names, design
+from toymesa.solver.simulate import path_times
+from toymesa.sweep.axes import Names, design
 from toymesa.sweep.blocks import chunk_shape
 from toymesa.sweep.cells import Setup
+from toymesa.sweep.ensemble import require_room
 from toymesa.sweep.measures import measures
+from toymesa.sweep.method import method_of
 from toymesa.sweep.plan import Plan
+from toymesa.sweep.structure import built, structure_of
 from toymesa.symbolic.model import Model
-from toymesa.symbolic.optimizers import with_optimizer
 
-_MOST_STRUCTURES = 1000
+PATHS = 1000  # of a cell of a model with noise
+# of the methods that adapt their steps, with their defaults
+_ADAPTIVE = {"rtol": 1e-8, "atol": 1e-10, "max_step": math.inf, "first_step": None, "max_steps": 100_000}
 
 
 def plan(
     model: Any, over: Any, *, measure: Any, t: Any, until: str | None, params: Any, start: Any, events: Any, design_: str | None,
     samples: Any, method: str, rtol: float, atol: Any, max_step: float, first_step: float | None, max_steps: int, rng: Any,
-    chunk: Any,
+    chunk: Any, paths: Any = None, step: Any = None,
 ) -> Plan:  # fmt: skip
     """The arguments of :func:`toymesa.sweep`, checked, as a plan."""
     seed = root_seed(rng)
@@ -41,26 +44,19 @@ def plan(
     shared = [n for n in models[0].param_names if all(n in m.param_names for m in models)]
     names = Names(tuple(shared), tuple(starts), keywords)
     found = design(over, names, kind=design_, samples=samples, seed=seed)
-    found = replace(
-        found, columns=tuple(structural.get(c.name, c) if c.target == "structure" else c for c in found.columns)
-    )
-    times, timed = _times(t, until, models)
+    found = replace(found, columns=tuple(structural[c.name] if c.target == "structure" else c for c in found.columns))
     fixed, begin = _fixed(params, "params", shared), _fixed(start, "start", starts)
-    if events is not None:
-        for m in models:
-            events_of(m, events)
-    for m in models:
-        _, checked = controls(
-            method=method, rtol=rtol, atol=atol, first_step=first_step, max_step=max_step, max_steps=max_steps,
-            steady=until == "steady", span=abs(times[-1]), states=m.state_names,
-        )  # fmt: skip
-    setup = Setup(
-        times=times, until=until, events=events, method=method, rtol=checked.rtol, atol=atol, max_step=checked.max_step,
-        first_step=checked.first_step or None, max_steps=checked.max_steps,
-    )  # fmt: skip
+    how = {"rtol": rtol, "atol": atol, "max_step": max_step, "first_step": first_step, "max_steps": max_steps}
+    if any(m.noise is not None for m in models):
+        setup, timed = _noisy(models, t, until, events, method, paths, step, how)
+        weight = int(setup.paths or 1)
+    else:
+        setup, timed = _flowing(models, t, until, events, method, paths, step, how)
+        weight = 1
+    setup = replace(setup, method=method_of(method, models, math.prod(found.shape)))
     out = Plan(
         models, which, found, setup, timed, measures(measure, models, events), fixed, begin, seed,
-        chunk_shape(found.shape, chunk),
+        chunk_shape(found.shape, chunk, weight),
     )  # fmt: skip
     _check(out)
     return out
@@ -74,70 +70,64 @@ def root_seed(rng: Any) -> int:
     return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1)) if seed is None else seed
 
 
-def structure_of(model: Any, over: Any) -> tuple[str, ...]:
-    """Names of the structural options: keywords of a factory; ``optimizer`` for a model."""
-    if isinstance(model, Model):
-        return ("optimizer",)
-    if not callable(model):
-        raise ArgumentError(f"model must be a toymesa Model or a function that makes one; got {type(model).__name__}")
-    return tuple(inspect.signature(model).parameters)
-
-
-def built(
-    model: Any, over: Any, keywords: tuple[str, ...]
-) -> tuple[tuple[Model, ...], dict[tuple[int, ...], int], dict[str, Column]]:
-    """Every model that the structural options give, and the columns of those options."""
-    open_names = Names((), (), keywords)
-    table = over if isinstance(over, Mapping) else _listed(over)
-    chosen = {str(k): v for k, v in table.items() if str(k) in keywords}
-    columns: dict[str, Column] = {}
-    for name, values in chosen.items():
-        repeated = not isinstance(over, Mapping)
-        small = design({name: values}, open_names, kind="points" if repeated else "grid", samples=None, seed=0)
-        columns[name] = small.columns[0]
-    if not columns:
-        return (_make(model, {}),), {(): 0}, {}
-    count = math.prod(len(c.choices) for c in columns.values())
-    if count > _MOST_STRUCTURES:
-        raise DomainError(f"structural options give {count} models; at most {_MOST_STRUCTURES} are built")
-    models: list[Model] = []
-    which: dict[tuple[int, ...], int] = {}
-    for key in itertools.product(*(range(len(c.choices)) for c in columns.values())):
-        options = {n: c.choices[k][1] for (n, c), k in zip(columns.items(), key, strict=True)}
-        which[key] = len(models)
-        models.append(_make(model, options))
-    return tuple(models), which, columns
-
-
-def _listed(over: Any) -> dict[str, list[Any]]:
-    if hasattr(over, "to_dict"):
-        over = over.to_dict("records")
-    points = [p for p in over if isinstance(p, Mapping)] if isinstance(over, list | tuple) else []
-    return {str(k): [p[k] for p in points if k in p] for k in (points[0] if points else {})}
-
-
-def _make(model: Any, options: dict[str, Any]) -> Model:
-    if isinstance(model, Model):
-        change = options.get("optimizer")
-        made = change(model) if callable(change) else with_optimizer(model, change)
-    else:
-        made = model(**options)
-    if not isinstance(made, Model):
-        raise ArgumentError(f"the factory must return a toymesa Model; got {type(made).__name__}")
-    return made
-
-
 def _start_names(model: Model) -> list[str]:
     return [*model.state_names, *(c.name for chart in model.charts for c in chart.coordinates)]
 
 
-def _times(t: Any, until: str | None, models: tuple[Model, ...]) -> tuple[tuple[float, ...], bool]:
-    scalar = until is not None or np.ndim(t) == 0
+def _flowing(
+    models: tuple[Model, ...], t: Any, until: str | None, events: Any, method: Any, paths: Any, step: Any,
+    how: dict[str, Any],
+) -> tuple[Setup, bool]:  # fmt: skip
+    """How models without noise are solved, and whether results have a dimension of times."""
+    for name, value in (("paths", paths), ("step", step)):
+        if value is not None:
+            raise ArgumentError(
+                f"{name} goes with a model with noise; model {models[0].name!r} has none: GradientNoise gives it some"
+            )
+    alone = until is not None or t is None or numbers("t", t).ndim == 0
+    given = [t] if until is None and alone and t is not None else t
     for m in models:
-        checked = output_times(
-            [t] if until is None and scalar and t is not None else t, until=until, discrete=m.discrete
+        times = output_times(given, until=until, discrete=m.discrete)
+        if events is not None:
+            events_of(m, events)
+        if method == "closed" and not m.closed_forms:
+            raise DomainError(f"method 'closed' needs a closed form, which model {m.name!r} has not; use 'auto'")
+        _, checked = controls(
+            method=method, **how, steady=until == "steady", span=abs(float(times[-1])), states=m.state_names
         )
-    return tuple(float(x) for x in checked), not scalar
+    setup = Setup(
+        times=tuple(map(float, times)), until=until, events=events, method=method, rtol=checked.rtol, atol=how["atol"],
+        max_step=checked.max_step, first_step=checked.first_step or None, max_steps=checked.max_steps,
+    )  # fmt: skip
+    return setup, not alone
+
+
+def _noisy(
+    models: tuple[Model, ...], t: Any, until: str | None, events: Any, method: Any, paths: Any, step: Any,
+    how: dict[str, Any],
+) -> tuple[Setup, bool]:  # fmt: skip
+    """How models with noise are simulated, and whether results have a dimension of times."""
+    with_, without = ([m.name for m in models if (m.noise is None) == none] for none in (False, True))
+    if without:
+        raise ArgumentError(f"model {with_[0]!r} has noise and {without[0]!r} has none: sweep them apart")
+    if until is not None:
+        raise ArgumentError(f"until goes with a model without noise; the paths of {with_[0]!r} never rest: give t")
+    if events is not None:
+        raise ArgumentError(f"events go with a model without noise; for {with_[0]!r} see toymesa.escape_times")
+    for name, default in _ADAPTIVE.items():
+        if not (np.ndim(how[name]) == 0 and how[name] == default):
+            raise ArgumentError(
+                f"{name} goes with adaptive steps; those of a model with noise have one size: give step"
+            )
+    times = path_times(t)
+    setup = Setup(
+        times=tuple(map(float, times)), until=None, events=None, method=method, **how,
+        paths=PATHS if paths is None else whole("paths", paths, 1, 2**32 - 1),
+        step=float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True),
+    )  # fmt: skip
+    for m in models:
+        require_room(m, setup)
+    return setup, np.ndim(t) > 0
 
 
 def _fixed(given: Any, what: str, allowed: list[str]) -> dict[str, Any]:
@@ -174,8 +164,10 @@ def _check(p: Plan) -> None:
     times = p.setup.times if p.timed else None
     names = [v.name for v in p.variables] + ["status"]
     coords = [c.label for c in p.design.columns if not p.design.sampled] + list(p.dims)
+    axes, outcomes = {*coords}, {v.outcomes[0] for v in p.variables if v.outcomes}
+    coords += sorted(outcomes)
     for name in [*names, *coords]:
-        if names.count(name) > 1 or (name in coords and name in names):
+        if names.count(name) > 1 or (name in coords and name in names) or name in outcomes & axes:
             raise DomainError(f"{name!r} stands for two things: rename the measure, as in {{'other_{name}': {name!r}}}")
     for m in p.models:
         for measure in p.measures:

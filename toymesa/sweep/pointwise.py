@@ -17,6 +17,7 @@ from toymesa.sweep.engines import cores
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.planning import plan
 from toymesa.sweep.tasks import warm
+from toymesa.symbolic.model import Model
 
 _ROWS = 512  # points that a thread takes at once
 
@@ -69,6 +70,8 @@ def pointwise(model: Any, over: Any, quantity: Any, name: str, workers: int | No
     if not hasattr(over, "items") or not over:
         raise ArgumentError(f"over must be a mapping from name to (low, high) or (low, high, 'log'); got {over!r}")
     ranges = {getattr(k, "name", k): interval(v, str(k)) for k, v in over.items()}
+    if isinstance(model, Model) and model.noise is not None:
+        raise ArgumentError(f"{name} needs a model without noise; got {model.name!r}: sweep its shares over a grid")
     middle = {k: math.sqrt(a * b) if s == "log" else (a + b) / 2 for k, (a, b, s) in ranges.items()}
     options: dict[str, Any] = {
         "t": None, "until": None, "params": None, "start": None, "events": None, "method": "auto", "rtol": 1e-8,
@@ -84,7 +87,7 @@ def pointwise(model: Any, over: Any, quantity: Any, name: str, workers: int | No
             f"{name} needs a model without random draws: a label must not change between two looks at a point"
         )
     variables = [v for v in base.variables if v.name != "nsteps"]
-    if len(variables) != 1 or variables[0].times is not None:
+    if len(variables) != 1 or variables[0].sizes:
         raise ArgumentError(
             f"{name} needs one number a point; got {[v.name for v in variables]} at {len(base.setup.times)} times"
         )

@@ -25,7 +25,7 @@ def provenance() -> dict[str, Any]:
         "source": json.dumps(source(), sort_keys=True),
         "versions": json.dumps(versions(), sort_keys=True),
         "machine": json.dumps(
-            {"cpu": _cpu(), "system": platform.platform(), "host": socket.gethostname()}, sort_keys=True
+            {"cpu": cpu(), "system": platform.platform(), "host": socket.gethostname()}, sort_keys=True
         ),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": json.dumps(sys.argv),
@@ -59,8 +59,13 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def cpu() -> str:
+    """The processor that code is compiled for: this machine's, unless numba was told another."""
+    return os.environ.get("NUMBA_CPU_NAME") or _host_cpu()
+
+
 @cache
-def _cpu() -> str:
+def _host_cpu() -> str:
     import llvmlite.binding as llvm
 
     return str(llvm.get_host_cpu_name())

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from toymesa.errors import ArgumentError, DomainError, ToymesaError
 from toymesa.kernels.arrays import relation_function
-from toymesa.sweep.cells import Solved
-from toymesa.sweep.reading import Measure, Variable, expression, flags, named
+from toymesa.sweep.reading import Measure, Variable, expression, flags, name_of, named
+from toymesa.sweep.solved import Solved
 from toymesa.symbolic.model import TIME, Model
 from toymesa.symbolic.parse import parse_relation
 
@@ -50,16 +50,12 @@ def value(what: Any, name: str | None = None, *, at: str | None = None) -> Measu
     """A state, observable or formula (text or SymPy, over states, observables, parameters and t).
 
     at: None (at every time of the sweep, or at its end where ``t`` is one number), "end", "steady" (the steady state,
-    found by a second solve), or the name of an event (its first crossing; NaN without one). Raises ArgumentError for a
-    formula without a name.
+    found by a second solve), or the name of an event (its first crossing; NaN without one). name: default that of a
+    state or observable; a formula has its key among the measures.
     """
     if at is not None and not isinstance(at, str):
         raise ArgumentError(f"at must be None, 'end', 'steady' or the name of an event; got {at!r}")
-    if name is None:
-        name = what if isinstance(what, str) else getattr(what, "name", None)
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ArgumentError(f"a formula needs a name, as in {{'gap': {what!s}}}")
-    return Value(what, named(name), at)
+    return Value(what, name_of(what, name), at)
 
 
 def steady(what: Any, name: str | None = None) -> Measure:

@@ -11,19 +11,32 @@ from numpy.typing import NDArray
 
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.sweep.axes import RESERVED
-from toymesa.sweep.cells import Solved
 from toymesa.symbolic.model import TIME, Model, check_name
 from toymesa.symbolic.parse import parse
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of the result. times: None for one number a cell, else the times it has."""
+    """One variable of the result.
+
+    times: None for one number a cell, else the times it has. outcomes: a dimension of its own with its labels, if any.
+    """
 
     name: str
     dtype: str = "float64"
     times: tuple[float, ...] | None = None
     attrs: tuple[tuple[str, Any], ...] = ()
+    outcomes: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions behind those of the sweep."""
+        return (*(("time",) if self.times else ()), *(self.outcomes[:1] if self.outcomes else ()))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes of these dimensions."""
+        return (*((len(self.times),) if self.times else ()), *((len(self.outcomes[1]),) if self.outcomes else ()))
 
     @property
     def fill(self) -> Any:
@@ -34,14 +47,16 @@ class Variable:
 class Measure(Protocol):
     """What every measure can do."""
 
+    # a class may say ``noise``: True if it reads the paths of a model with noise, None if either; without: a trajectory
+
     def describe(self) -> dict[str, Any]:
         """The measure as JSON data; a resumed sweep must have the same."""
 
     def variables(self, model: Model, times: tuple[float, ...] | None) -> tuple[Variable, ...]:
         """What it fills for this model, or an error in one line. times: of the sweep, None if only the end is wanted."""
 
-    def read(self, solved: Solved) -> dict[str, NDArray[Any]]:
-        """Its variables for the rows of one solved batch: (row,) or (row, time)."""
+    def read(self, solved: Any) -> dict[str, NDArray[Any]]:
+        """Its variables for the rows of one batch (``Solved`` or ``Simulated``): (row,), then dimensions of the variable."""
 
 
 def expression(model: Model, what: Any, name: str) -> sp.Expr:
@@ -73,6 +88,15 @@ def flags(labels: Sequence[str]) -> tuple[tuple[str, Any], ...]:
     """Attributes of a variable of labels, by the conventions of CF; -1 is none of them."""
     words = ["none", *("_".join(str(k).split()) for k in labels)]
     return (("flag_values", list(range(-1, len(labels)))), ("flag_meanings", " ".join(words)))
+
+
+def name_of(what: Any, name: str | None) -> str:
+    """The name of a measure of a name or formula; empty where only a key among the measures can give it one."""
+    if name is None:
+        name = what if isinstance(what, str) else getattr(what, "name", None)
+        if not isinstance(name, str) or not name.isidentifier():
+            return ""
+    return named(name)
 
 
 def named(name: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from toymesa.errors import StoreError
 from toymesa.kernels.generate import compile_model
 from toymesa.sweep.plan import Plan
-from toymesa.sweep.store import Writer
+from toymesa.sweep.writer import Writer
 
 _COMPILING = Lock()
 
@@ -88,4 +88,6 @@ def warm(plan: Plan) -> None:
         for model in plan.models:
             compiled = compile_model(model)
             compiled.field, compiled.observe  # noqa: B018  # compiled on first use
+            if model.noise is not None:
+                compiled.noise  # noqa: B018
         plan.__dict__["_warm"] = True

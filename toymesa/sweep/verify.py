@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from toymesa.sweep import store as stores
+from toymesa.sweep.execute import invalidate, run_plan
 from toymesa.sweep.integrity import Verification, inspect, mend
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.progress import Progress
-from toymesa.sweep.run import invalidate, run_plan
 
 
 def verify_sweep(store: str | os.PathLike[str]) -> Verification:

@@ -7,6 +7,9 @@ from typing import Any
 import numba as nb
 from numba.core.types.function_type import WrapperAddressProtocol
 
+from toymesa.kernels.mend import mend_compiled
+
+mend_compiled()  # before the first kernel is loaded
 _SIGNATURE = nb.int64(nb.int64, nb.int64)
 PROGRAM = nb.types.FunctionType(_SIGNATURE)
 

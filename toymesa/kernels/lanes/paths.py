@@ -98,7 +98,7 @@ class _Step:
                         if rows[j][r] != 0:
                             self.terms.append((i, j, r))
                             exprs.append(rows[j][r])
-        self.form = shared([sp.sympify(e) for e in exprs])
+        self.form = shared([sp.sympify(e, strict=True) for e in exprs])
         self.timed = any(TIME in e.free_symbols for e in exprs)
 
     def state(self, p: Program) -> list[Value]:
