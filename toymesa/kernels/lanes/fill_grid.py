@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-# constants of a program: the first place and the end (integers); then the row's arguments, and the addresses of the
-# arguments along the row and of the results
-BEGIN, END = 0, 1
-FIRST = 2
+# constants of a program: the first place and the end, the first lane of an edge and the end (integers); then the row's
+# arguments, and the addresses of the arguments along the row and of the results
+BEGIN, END, LOW, HIGH = range(4)
+FIRST = 4
 
 
-def fill(plain, stream, streaming, lanes, outer, inner, bases, strides, row, rows, first, end, constants, words):
-    """Fill a block of the results."""
-    common = np.int64(constants.ctypes.data)
+def fill(main, edge, streaming, lanes, outer, inner, bases, strides, row, rows, first, end, constants, words):
+    """Fill a block of the results: whole vectors from a boundary of 64 bytes on if streaming, and what is left at the ends."""
+    none, common = np.int64(0), np.int64(constants.ctypes.data)
     after = FIRST + outer.shape[1]
     for k in range(inner.shape[0]):
         words[after + k] = np.int64(inner.ctypes.data) + inner.strides[0] * k
@@ -30,21 +30,17 @@ def fill(plain, stream, streaming, lanes, outer, inner, bases, strides, row, row
             words[after + k] = bases[k] + r * strides[k]
         begin = first
         if streaming:
-            skipped = (-(words[after] + 8 * first) // 8) % 8
-            if skipped > 0:
-                words[BEGIN], words[END] = first, first + lanes
-                plain(np.int64(0), common)
-                begin += skipped
-        whole = (end - begin) // lanes * lanes
-        if whole > 0:
-            words[BEGIN], words[END] = begin, begin + whole
-            if streaming:
-                stream(np.int64(0), common)
-            else:
-                plain(np.int64(0), common)
-        if begin + whole < end:  # the last places again together with some before them: the same results
-            words[BEGIN], words[END] = end - lanes, end
-            plain(np.int64(0), common)
+            begin += (-(words[after] + 8 * first) // 8) % 8
+        last = begin + (end - begin) // lanes * lanes
+        if begin > first:
+            words[BEGIN], words[END], words[LOW], words[HIGH] = first, first + lanes, 0, begin - first
+            edge(none, common)
+        if last > begin:
+            words[BEGIN], words[END] = begin, last
+            main(none, common)
+        if last < end:  # not again what the main part wrote: it may be on its way to memory
+            words[BEGIN], words[END], words[LOW], words[HIGH] = end - lanes, end, lanes - (end - last), lanes
+            edge(none, common)
 
 
 @cache
@@ -55,9 +51,9 @@ def compiled_fill() -> Any:
     from toymesa.kernels.lanes.numba_types import PROGRAM
 
     signature = nb.void(
-        PROGRAM,  # plain
-        PROGRAM,  # stream: results past the caches, on boundaries of 64 bytes
-        nb.boolean,  # whether to stream
+        PROGRAM,  # main: whole vectors
+        PROGRAM,  # edge: some lanes of a vector
+        nb.boolean,  # whether the main program streams
         nb.int64,  # lanes
         nb.float64[:, ::1],  # arguments given for each row (row, argument)
         nb.float64[:, ::1],  # arguments given along a row (argument, place)
