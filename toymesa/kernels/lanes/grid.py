@@ -7,7 +7,7 @@ What follows from a row's arguments alone is computed once a row. The results of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,8 +22,19 @@ from toymesa.errors import ModelError
 from toymesa.kernels.lanes.build import Address, build
 from toymesa.kernels.lanes.emit import BOOL, FLOAT, Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
-from toymesa.kernels.lanes.fill_grid import BEGIN, END, FIRST, HIGH, LOW, compiled_fill, fill
+from toymesa.kernels.lanes.fill_grid import (
+    BEGIN,
+    END,
+    FIRST,
+    HIGH,
+    LOW,
+    compiled_fill,
+    compiled_fill_past_caches,
+    fill,
+    fill_past_caches,
+)
 from toymesa.kernels.lanes.functions import FUNCTIONS, LIBRARY
+from toymesa.kernels.lanes.layout import aligned
 
 Array = NDArray[np.float64]
 LANES = 16
@@ -116,24 +127,24 @@ class GridFunction:
                 result[:] = values[:, :places]
             return
         rows = outer.shape[0]
-        alike = len({(a.ctypes.data % 64, a.strides[0]) for a in out}) == 1  # all of a place's results on one boundary
-        streaming = alike and sum(a.nbytes for a in out) >= _STREAM
+        streaming = sum(a.nbytes for a in out) >= _STREAM and _in_step(out)
         compiled = _compiled(self.outer, self.inner, self.exprs, streaming)
-        main, edge = compiled["stream" if streaming else "plain"], compiled["edge"]
-        many = rows > _FEW or compiled_fill.cache_info().currsize > 0
-        if many:
-            run, main, edge = compiled_fill(), main.for_numba, edge.for_numba
-        else:
-            run = fill
+        run: Callable[..., None] = fill_past_caches if streaming else fill
+        programs: list[Any] = [
+            compiled[name] for name in (("stream", "edge", "flush") if streaming else ("plain", "edge"))
+        ]
+        if rows > _FEW:
+            run = compiled_fill_past_caches() if streaming else compiled_fill()
+            programs = [p.for_numba for p in programs]
         outer, inner = np.ascontiguousarray(outer), np.ascontiguousarray(inner)
         bases = np.array([a.ctypes.data for a in out], dtype=np.int64)
         strides = np.array([a.strides[0] for a in out], dtype=np.int64)
 
         def work(piece: tuple[int, int, int, int]) -> None:
             constants = np.empty(FIRST + outer.shape[1] + inner.shape[0] + len(out))
+            lines = [aligned(len(out), LANES)] if streaming else []
             run(
-                main, edge, streaming, LANES, outer, inner, bases, strides, *piece,
-                constants, constants.view(np.int64),
+                *programs, LANES, outer, inner, bases, strides, *piece, constants, constants.view(np.int64), *lines
             )  # fmt: skip
 
         pieces = list(_pieces(rows, places))
@@ -144,6 +155,11 @@ class GridFunction:
             return
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, pieces))
+
+
+def _in_step(out: Sequence[Array]) -> bool:
+    """Whether results are contiguous, and those of a place all at the same distance from a boundary of 64 bytes."""
+    return all(a.flags.c_contiguous for a in out) and len({a.ctypes.data % 64 for a in out}) == 1
 
 
 def _pieces(rows: int, places: int) -> Iterator[tuple[int, int, int, int]]:
@@ -196,4 +212,12 @@ def _compiled(
         for k, value in enumerate(values):
             p.result(k, value)
         sources.append((name, p.text()))
-    return build(sources)
+    return build([*sources, ("flush", _FLUSH)] if streaming else sources)
+
+
+# from the workspace to the address that is otherwise that of the constants; the metadata are those of "stream"
+_FLUSH = """define i64 @flush(ptr noalias %W, ptr noalias %C) #0 {
+  %line = load <8 x double>, ptr %W, align 64
+  store <8 x double> %line, ptr %C, align 64, !nontemporal !0
+  ret i64 0
+}"""
