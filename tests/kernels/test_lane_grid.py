@@ -26,6 +26,9 @@ FORMULAS = [
     sp.tanh(a * t) + sp.cosh(b * t) * sp.exp(-2 * b * t) + sp.sinh(t / 10),
     sp.Piecewise((sp.exp(a * t), (t < b) & (t > a)), (a * b / t, True)),
     sp.Abs(a - t) * sp.sign(b - t) + sp.tan(a * t),
+    sp.atan(a * t) + sp.asinh(b * t),
+    t**a,
+    (1 + t) ** sp.Rational(1, 3) * t**16 / b**5,
     sp.Integer(2) + 0 * t,
     a / b,
     t,
@@ -121,9 +124,7 @@ def test_several_arguments_along_the_rows():
     np.testing.assert_allclose(out[0].T, array_function([a, b, t], LOGISTIC)(*columns[:, :, None], times), rtol=2e-15)
 
 
-@pytest.mark.parametrize(
-    "formula", [sp.besseli(1, t), sp.LambertW(a), t**a, sp.Max(a, t), sp.erf(t), t ** sp.Rational(1, 3), t**40]
-)
+@pytest.mark.parametrize("formula", [sp.besseli(1, t), sp.LambertW(a), sp.Max(a, t), sp.erf(t), sp.Heaviside(t), t**40])
 def test_what_has_no_vector_form_is_left_to_the_array_route(formula):
     assert grid_function([a, b], [t], [formula]) is None
 

@@ -14,8 +14,9 @@ from scipy import stats
 import toymesa as tm
 from toymesa.kernels.lanes.build import build
 from toymesa.kernels.lanes.emit import Program
+from toymesa.kernels.lanes.layout import aligned
 from toymesa.kernels.lanes.normals import four_normals, philox, round_keys, squared_radii
-from toymesa.kernels.lanes.paths import aligned, path_programs
+from toymesa.kernels.lanes.paths import path_programs
 from toymesa.kernels.philox import fill_normals
 from toymesa.kernels.philox import philox as one_philox
 from toymesa.kernels.schemes import key_of

@@ -10,54 +10,86 @@ from typing import Any
 
 import numpy as np
 
-# constants of a program: the first place and the end (integers); then the row's arguments, and the addresses of the
-# arguments along the row and of the results
-BEGIN, END = 0, 1
-FIRST = 2
+# constants of a program: the first place and the end, the first lane of an edge and the end (integers); then the row's
+# arguments, and the addresses of the arguments along the row and of the results
+BEGIN, END, LOW, HIGH = range(4)
+FIRST = 4
 
 
-def fill(plain, stream, streaming, lanes, outer, inner, bases, strides, row, rows, first, end, constants, words):
-    """Fill a block of the results."""
-    common = np.int64(constants.ctypes.data)
+def fill(main, edge, lanes, outer, inner, bases, strides, row, rows, first, end, constants, words):
+    """Fill a block of the results: whole vectors, and what is left at the end of a row."""
+    none, common = np.int64(0), np.int64(constants.ctypes.data)
     after = FIRST + outer.shape[1]
     for k in range(inner.shape[0]):
         words[after + k] = np.int64(inner.ctypes.data) + inner.strides[0] * k
     after += inner.shape[0]
+    last = first + (end - first) // lanes * lanes
     for r in range(row, rows):
         for k in range(outer.shape[1]):
             constants[FIRST + k] = outer[r, k]
         for k in range(bases.size):
             words[after + k] = bases[k] + r * strides[k]
-        begin = first
-        if streaming:
-            skipped = (-(words[after] + 8 * first) // 8) % 8
-            if skipped > 0:
-                words[BEGIN], words[END] = first, first + lanes
-                plain(np.int64(0), common)
-                begin += skipped
-        whole = (end - begin) // lanes * lanes
-        if whole > 0:
-            words[BEGIN], words[END] = begin, begin + whole
-            if streaming:
-                stream(np.int64(0), common)
-            else:
-                plain(np.int64(0), common)
-        if begin + whole < end:  # the last places again together with some before them: the same results
-            words[BEGIN], words[END] = end - lanes, end
-            plain(np.int64(0), common)
+        words[BEGIN], words[END] = first, last
+        main(none, common)
+        if last < end:
+            words[BEGIN], words[END], words[LOW], words[HIGH] = end - lanes, end, lanes - (end - last), lanes
+            edge(none, common)
 
 
-@cache
-def compiled_fill() -> Any:
-    """:func:`fill` compiled by numba."""
+def fill_past_caches(
+    main, edge, flush, lanes, outer, inner, bases, strides, row, rows, first, end, constants, words, lines
+):  # fmt: skip
+    """The same, past the caches, for results that are contiguous over the block and all begin alike.
+
+    Whole lines of memory only are written in this way. A line that two rows share is put together in ``lines`` first:
+    writing to it by halves would wait until all that is on its way to memory is there.
+    """
+    none, common = np.int64(0), np.int64(constants.ctypes.data)
+    after = FIRST + outer.shape[1]
+    for k in range(inner.shape[0]):
+        words[after + k] = np.int64(inner.ctypes.data) + inner.strides[0] * k
+    after += inner.shape[0]
+    waiting = np.int64(lines.ctypes.data)
+    for r in range(row, rows):
+        for k in range(outer.shape[1]):
+            constants[FIRST + k] = outer[r, k]
+        begin = first + (-(bases[0] + r * strides[0] + 8 * first) // 8) % 8
+        last = begin + (end - begin) // lanes * lanes
+        if begin > first:  # the end of a line whose beginning is that of the last row
+            words[BEGIN], words[END], words[LOW], words[HIGH] = first, first + lanes, 0, begin - first
+            for k in range(bases.size):
+                words[after + k] = bases[k] + r * strides[k]
+                if r > row:
+                    words[after + k] = waiting + k * lines.strides[0] + 8 * (8 - begin)
+            edge(none, common)
+            if r > row:
+                for k in range(bases.size):
+                    flush(waiting + k * lines.strides[0], bases[k] + r * strides[k] + 8 * (begin - 8))
+        for k in range(bases.size):
+            words[after + k] = bases[k] + r * strides[k]
+        if last > begin:
+            words[BEGIN], words[END] = begin, last
+            main(none, common)
+        if last < end:
+            low = lanes - (end - last)
+            words[BEGIN], words[END], words[LOW], words[HIGH] = end - lanes, end, low, lanes
+            if r + 1 < rows:
+                for k in range(bases.size):
+                    words[after + k] = waiting + k * lines.strides[0] - 8 * (low + end - lanes)
+            edge(none, common)
+            if r + 1 < rows and end - last >= 8:
+                for k in range(bases.size):
+                    flush(waiting + k * lines.strides[0], bases[k] + r * strides[k] + 8 * last)
+                lines[:, :8] = lines[:, 8:]
+
+
+def _compiled(function: Any, programs: int, *last: Any) -> Any:
     import numba as nb
 
     from toymesa.kernels.lanes.numba_types import PROGRAM
 
     signature = nb.void(
-        PROGRAM,  # plain
-        PROGRAM,  # stream: results past the caches, on boundaries of 64 bytes
-        nb.boolean,  # whether to stream
+        *[PROGRAM] * programs,  # main: whole vectors; edge: some lanes of a vector; flush: one line past the caches
         nb.int64,  # lanes
         nb.float64[:, ::1],  # arguments given for each row (row, argument)
         nb.float64[:, ::1],  # arguments given along a row (argument, place)
@@ -69,5 +101,20 @@ def compiled_fill() -> Any:
         nb.int64,  # end of the places, at least as many as lanes
         nb.float64[::1],  # constants
         nb.int64[::1],  # the same memory as integers
+        *last,
     )
-    return nb.njit(signature, error_model="numpy", nogil=True, cache=True)(fill)
+    return nb.njit(signature, error_model="numpy", nogil=True, cache=True)(function)
+
+
+@cache
+def compiled_fill() -> Any:
+    """:func:`fill` compiled by numba."""
+    return _compiled(fill, 2)
+
+
+@cache
+def compiled_fill_past_caches() -> Any:
+    """:func:`fill_past_caches` compiled by numba."""
+    import numba as nb
+
+    return _compiled(fill_past_caches, 3, nb.float64[:, ::1])  # lines: on boundaries of 64 bytes (result, two lines)

@@ -7,7 +7,7 @@ What follows from a row's arguments alone is computed once a row. The results of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,14 +20,25 @@ from sympy.core.function import Application
 
 from toymesa.errors import ModelError
 from toymesa.kernels.lanes.build import Address, build
-from toymesa.kernels.lanes.emit import FLOAT, Program, Value
+from toymesa.kernels.lanes.emit import BOOL, FLOAT, Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
-from toymesa.kernels.lanes.fill_grid import BEGIN, FIRST, compiled_fill, fill
+from toymesa.kernels.lanes.fill_grid import (
+    BEGIN,
+    END,
+    FIRST,
+    HIGH,
+    LOW,
+    compiled_fill,
+    compiled_fill_past_caches,
+    fill,
+    fill_past_caches,
+)
 from toymesa.kernels.lanes.functions import FUNCTIONS, LIBRARY
+from toymesa.kernels.lanes.layout import aligned
 
 Array = NDArray[np.float64]
 LANES = 16
-_FEW = 32
+_FEW = 32  # rows, for which it is not worth it to load numba
 _STREAM = 1 << 25  # bytes of results from which on they are not expected to be read from a cache
 _BLOCK = 1 << 17  # results a thread computes in one piece
 # the rest has no form without branches, or treats NaNs and infinities otherwise than the functions of arrays do
@@ -35,13 +46,15 @@ _FORMS = frozenset(FUNCTIONS) - frozenset(LIBRARY) | {"Abs", "sign", "Piecewise"
 
 
 class _GridProgram(Program):
-    """A loop over a row, ``lanes`` places at a time: from place C[BEGIN] to C[END]."""
+    """A loop over a row, ``lanes`` places at a time: from place C[BEGIN] to C[END].
 
-    def __init__(self, name: str, outer: int, inner: int, *, streaming: bool) -> None:
+    name: "plain", "stream" (past the caches), or "edge" (of every ``lanes`` results those from C[LOW] to C[HIGH] alone).
+    """
+
+    def __init__(self, name: str, outer: int, inner: int) -> None:
         super().__init__(name, LANES, loop=True)
         self._inner = FIRST + outer  # of the addresses
         self._out = self._inner + inner
-        self._streaming = streaming
 
     def given(self, k: int) -> Value:
         """Argument k of those given for each row."""
@@ -53,8 +66,22 @@ class _GridProgram(Program):
 
     def result(self, k: int, value: Value) -> None:
         """Write result k."""
-        how = "align 64, !nontemporal !0" if self._streaming else "align 8"
-        self._lines[1].append(f"  store {self._type(FLOAT)} {value.name}, ptr {self._place(self._out + k)}, {how}")
+        vector, place = self._type(FLOAT), self._place(self._out + k)
+        if self.name == "edge":
+            function, mask = f"@llvm.masked.store.v{LANES}f64.p0", self._type(BOOL)
+            self._declared.add(f"declare void {function}({vector}, ptr, i32, {mask})")
+            text = f"call void {function}({vector} {value.name}, ptr {place}, i32 8, {mask} {self._inside().name})"
+        else:
+            how = "align 64, !nontemporal !0" if self.name == "stream" else "align 8"
+            text = f"store {vector} {value.name}, ptr {place}, {how}"
+        self._lines[1].append(f"  {text}")
+
+    def _inside(self) -> Value:
+        """Which lanes are those from C[LOW] to C[HIGH]."""
+        numbers = ", ".join(f"i64 {i}" for i in range(LANES))
+        low, high = (self.as_integer(self.shared(k)) for k in (LOW, HIGH))
+        above = self.emit(f"icmp sge {{I}} <{numbers}>, {{0}}", BOOL, (low,))
+        return above & self.emit(f"icmp slt {{I}} <{numbers}>, {{0}}", BOOL, (high,))
 
     def _place(self, k: int) -> str:
         slot = self.emit(f"getelementptr double, ptr %C, i64 {k}", "ptr", (), level=0)
@@ -69,12 +96,12 @@ class _GridProgram(Program):
                 *sorted(self._declared),
                 f"define i64 @{self.name}(ptr noalias %W, ptr noalias %C) #0 {{", "start:",
                 f"  %slot = getelementptr i64, ptr %C, i64 {BEGIN}", "  %begin = load i64, ptr %slot, align 8",
-                f"  %last = getelementptr i64, ptr %C, i64 {BEGIN + 1}", "  %end = load i64, ptr %last, align 8",
+                f"  %last = getelementptr i64, ptr %C, i64 {END}", "  %end = load i64, ptr %last, align 8",
                 *before, "  br label %enter", "enter:", "  br label %again", "again:",
                 "  %place = phi i64 [ %begin, %enter ], [ %next, %latch ]",
                 *inside, "  br label %latch", "latch:", f"  %next = add i64 %place, {self.lanes}",
                 "  %more = icmp slt i64 %next, %end", "  br i1 %more, label %again, label %done", "done:",
-                "  ret i64 0", "}", *(["!0 = !{i32 1}"] if self._streaming else []),
+                "  ret i64 0", "}", *(["!0 = !{i32 1}"] if self.name == "stream" else []),
             ]
         )  # fmt: skip
 
@@ -100,22 +127,24 @@ class GridFunction:
                 result[:] = values[:, :places]
             return
         rows = outer.shape[0]
-        alike = len({(a.ctypes.data % 64, a.strides[0]) for a in out}) == 1  # all of a place's results on one boundary
-        streaming = alike and sum(a.nbytes for a in out) >= _STREAM
+        streaming = sum(a.nbytes for a in out) >= _STREAM and _in_step(out)
         compiled = _compiled(self.outer, self.inner, self.exprs, streaming)
-        plain, stream = compiled["plain"], compiled["stream"] if streaming else compiled["plain"]
-        many = rows > _FEW  # for less it is not worth it to load numba
-        run = compiled_fill() if many else fill
-        first, second = (plain.for_numba, stream.for_numba) if many else (plain, stream)
+        run: Callable[..., None] = fill_past_caches if streaming else fill
+        programs: list[Any] = [
+            compiled[name] for name in (("stream", "edge", "flush") if streaming else ("plain", "edge"))
+        ]
+        if rows > _FEW:
+            run = compiled_fill_past_caches() if streaming else compiled_fill()
+            programs = [p.for_numba for p in programs]
         outer, inner = np.ascontiguousarray(outer), np.ascontiguousarray(inner)
         bases = np.array([a.ctypes.data for a in out], dtype=np.int64)
         strides = np.array([a.strides[0] for a in out], dtype=np.int64)
 
         def work(piece: tuple[int, int, int, int]) -> None:
             constants = np.empty(FIRST + outer.shape[1] + inner.shape[0] + len(out))
+            lines = [aligned(len(out), LANES)] if streaming else []
             run(
-                first, second, streaming, LANES, outer, inner, bases, strides, *piece,
-                constants, constants.view(np.int64),
+                *programs, LANES, outer, inner, bases, strides, *piece, constants, constants.view(np.int64), *lines
             )  # fmt: skip
 
         pieces = list(_pieces(rows, places))
@@ -126,6 +155,11 @@ class GridFunction:
             return
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, pieces))
+
+
+def _in_step(out: Sequence[Array]) -> bool:
+    """Whether results are contiguous, and those of a place all at the same distance from a boundary of 64 bytes."""
+    return all(a.flags.c_contiguous for a in out) and len({a.ctypes.data % 64 for a in out}) == 1
 
 
 def _pieces(rows: int, places: int) -> Iterator[tuple[int, int, int, int]]:
@@ -153,9 +187,9 @@ def grid_function(outer: Sequence[sp.Symbol], inner: Sequence[sp.Symbol], exprs:
 @lru_cache(maxsize=512)
 def _has_form(expr: sp.Basic) -> bool:
     for part in sp.preorder_traversal(expr):
-        if isinstance(part, sp.Pow) and part.base != sp.E:
-            e = part.exp
-            if not (e.is_Rational and e.q <= 2 and abs(e.p) <= 16):
+        if isinstance(part, sp.Pow):
+            # products of very many factors are less accurate than the power they make
+            if part.exp.is_Rational and abs(part.exp.p) > 16 and part.exp.q <= 2:
                 return False
         elif isinstance(part, Application) and type(part).__name__ not in _FORMS:
             return False
@@ -168,8 +202,8 @@ def _compiled(
 ) -> Mapping[str, Address]:
     sources = []
     definitions, results = shared(list(exprs))
-    for name in ("plain", "stream") if streaming else ("plain",):
-        p = _GridProgram(name, len(outer), len(inner), streaming=name == "stream")
+    for name in ("stream" if streaming else "plain", "edge"):
+        p = _GridProgram(name, len(outer), len(inner))
         known: dict[Any, Value] = {s: p.given(k) for k, s in enumerate(outer)}
         reader = Reader(p, known | {s: p.along(k) for k, s in enumerate(inner)})
         for symbol, value in definitions:
@@ -178,4 +212,12 @@ def _compiled(
         for k, value in enumerate(values):
             p.result(k, value)
         sources.append((name, p.text()))
-    return build(sources)
+    return build([*sources, ("flush", _FLUSH)] if streaming else sources)
+
+
+# from the workspace to the address that is otherwise that of the constants; the metadata are those of "stream"
+_FLUSH = """define i64 @flush(ptr noalias %W, ptr noalias %C) #0 {
+  %line = load <8 x double>, ptr %W, align 64
+  store <8 x double> %line, ptr %C, align 64, !nontemporal !0
+  ret i64 0
+}"""

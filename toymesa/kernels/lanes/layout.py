@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 # rows every program has, one number a lane. Time runs as what has elapsed since the start, so that it always grows.
 ELAPSED, END, STEP, ACTIVE, CODE, ACCEPTED, REJECTED, STIFF, ERROR, HELD, NEXT, BEFORE, USED = range(13)
 FIXED_ROWS = 13
@@ -69,3 +72,10 @@ class Layout:
     def rows(self) -> int:
         """How many rows there are."""
         return self.interpolant + self.powers * self.n
+
+
+def aligned(rows: int, lanes: int) -> NDArray[np.float64]:
+    """Rows of lanes that begin at a multiple of 64 bytes, as vector loads want it."""
+    raw = np.zeros(rows * lanes + 8)
+    skip = (-raw.ctypes.data // 8) % 8
+    return raw[skip : skip + rows * lanes].reshape(rows, lanes)

@@ -18,6 +18,7 @@ from toymesa.kernels.generate import milstein_terms
 from toymesa.kernels.lanes.build import Address, build
 from toymesa.kernels.lanes.emit import BOOL, Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
+from toymesa.kernels.lanes.layout import aligned
 from toymesa.kernels.lanes.normals import ROUNDS, four_normals, philox, round_keys, squared_radii
 from toymesa.kernels.lanes.step_paths import DRAW, FIXED_ROWS, LAST, PATH, STEP, STREAM, run_lanes
 from toymesa.symbolic.model import TIME, Model
@@ -57,13 +58,6 @@ def path_programs(model: Model, scheme: str) -> PathPrograms:
     if scheme not in kept:
         kept[scheme] = _programs(model, scheme)
     return kept[scheme]
-
-
-def aligned(rows: int, lanes: int) -> Array:
-    """Rows of lanes that begin at a multiple of 64 bytes, as vector loads want it."""
-    raw = np.zeros(rows * lanes + 8)
-    skip = (-raw.ctypes.data // 8) % 8
-    return raw[skip : skip + rows * lanes].reshape(rows, lanes)
 
 
 def _drawn(noises: int) -> int:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, compiled_drive, drive
-from toymesa.kernels.lanes.layout import FIXED_SHARED
-from toymesa.kernels.lanes.programs import Programs, explicit_method, programs
+from toymesa.kernels.lanes.layout import FIXED_SHARED, aligned
+from toymesa.kernels.lanes.programs import explicit_method, programs
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
@@ -75,8 +75,8 @@ def run_lanes(
                 )
                 run_queue(
                     first_call, step, make, read, layout.state, layout.params, layout.read_off, _COLUMNS[phase],
-                    _workspace(made), shared, run.times, outputs, run.steady, run.first_step, starts, params, queue, out,
-                    report, steps, reached, status,
+                    aligned(made.layout.rows, made.lanes), shared, run.times, outputs, run.steady, run.first_step, starts,
+                    params, queue, out, report, steps, reached, status,
                 )  # fmt: skip
             queue = queue[status[queue] == HANDED_OVER]
         return done
@@ -92,11 +92,3 @@ def run_lanes(
                 progress(finished, rows)
     report[:, 0] = run.t0 + run.direction * report[:, 0]
     return phases, np.flatnonzero(status == ELSEWHERE)
-
-
-def _workspace(made: Programs) -> Array:
-    """Rows of lanes that begin at a multiple of 64 bytes, as vector loads want it."""
-    size = made.layout.rows * made.lanes
-    raw = np.empty(size + 8)
-    skip = (-raw.ctypes.data // 8) % 8
-    return raw[skip : skip + size].reshape(made.layout.rows, made.lanes)
