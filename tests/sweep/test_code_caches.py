@@ -57,7 +57,8 @@ def test_damaged_kernels_of_the_package_are_compiled_again(tmp_path):
     source = next((p for p in (here, *places()) if list(p.glob("explicit.*.nbi"))), None)
     assert source is not None, "the kernels are compiled by now"
     shutil.copytree(source, there, ignore=lambda _, names: [n for n in names if not n.endswith((".nbi", ".nbc"))])
-    index, data = next(there.glob("explicit.explicit_step-*.nbi")), next(there.glob("explicit.explicit_dense-*.nbc"))
+    newest = lambda pattern: max(there.glob(pattern), key=lambda f: f.stat().st_mtime_ns)  # noqa: E731  # of this source
+    index, data = newest("explicit.explicit_step-*.nbi"), newest("explicit.explicit_dense-*.nbc")
     index.write_bytes(b"garbage")
     os.truncate(data, data.stat().st_size // 2)
     want = tm.sweep(models.LOGISTIC, {"k": [1.0]}, t=1.0, measure="x", method="tsit5", progress=False)["x"].item()

@@ -162,7 +162,7 @@ def test_a_store_of_paths_is_resumed_extended_verified_and_exported(tmp_path):
         run(store=store, workers=1, progress=stop)
     xr.testing.assert_equal(run(store=store, resume=True, rng=None), fresh)
     spec = json.loads(tm.open_sweep(store).attrs["spec"])
-    assert (spec["paths"], spec["step"], spec["method"]) == (50, 0.02, "milstein")
+    assert (spec["paths"], spec["step"], spec["method"]) == (50, 0.02, "milstein-lanes")
     file = next(f for f in (store / "outcome_share" / "c").rglob("*") if f.is_file())
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 4
