@@ -16,10 +16,8 @@ from toymesa.analyse.proportions import confidence, proportion
 from toymesa.arguments import Array, generator, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, ExpressionError, did_you_mean, named_arguments
 from toymesa.kernels.batch import Controls
-from toymesa.kernels.escape import run_exits
+from toymesa.kernels.codes import STOCHASTIC
 from toymesa.kernels.generate import compile_model, region_field
-from toymesa.kernels.philox import key_of
-from toymesa.kernels.stochastic import STOCHASTIC
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.options import Progress, shown
@@ -139,6 +137,9 @@ def _escape(
     model: Model, margins: list[sp.Expr], every: Cells, names: NDArray[np.uint64], end: float, step: float, method: str,
     between: bool, seed: int, threads: int | None, progress: Progress,
 ) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    from toymesa.kernels.escape import run_exits
+    from toymesa.kernels.philox import key_of
+
     compiled, region = compile_model(model), region_field(model, margins)
     field, noise, show = compiled.field, compiled.noise, shown(progress)
     assert model.noise is not None

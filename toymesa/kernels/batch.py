@@ -15,13 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toymesa.kernels.explicit import POWERS
+from toymesa.kernels.codes import METHODS, POWERS, REPORT
 from toymesa.kernels.generate import CompiledModel
-from toymesa.kernels.integrate import DOP853, REPORT, RODAS5P, TSIT5, integrate
-from toymesa.kernels.rows import integrate_rows, iterate_rows, observe_rows
 
 Array = NDArray[np.float64]
-METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
 _BLOCK = 64
 
 
@@ -88,6 +85,7 @@ def run_batch(
     status = np.zeros(rows, dtype=np.int64)
     report = np.zeros((rows, REPORT + compiled.n))
     run = _map_rows if compiled.model.discrete else _flow_rows
+
     compiled.field  # noqa: B018  # compiled here once, not by every thread
     blocks = [slice(i, min(i + _BLOCK, rows)) for i in range(0, rows, _BLOCK)]
     done = 0
@@ -117,6 +115,8 @@ def _flow_rows(
     report: Array,
     status: NDArray[np.int64],
 ) -> None:
+    from toymesa.kernels.rows import integrate_rows
+
     integrate_rows(
         compiled.field, METHODS[c.method], t0, times, starts, params, c.rtol, c.absolute(compiled.n), c.first_step,
         c.max_step, c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report, status,
@@ -127,6 +127,8 @@ def record(
     compiled: CompiledModel, times: Array, start: Array, params: Array, controls: Controls, *, t0: float = 0.0
 ) -> tuple[Array, int, Array, Record]:
     """One trajectory with every accepted step: states at ``times``, status, report, and the steps."""
+    from toymesa.kernels.integrate import integrate
+
     c, capacity = controls, 256
     while True:
         out = np.full((1 if controls.steady else times.size, compiled.n), np.nan)
@@ -172,6 +174,8 @@ def _map_rows(
     report: Array,
     status: NDArray[np.int64],
 ) -> None:
+    from toymesa.kernels.rows import iterate_rows
+
     iterate_rows(compiled.field, times, starts, params, c.rtol, c.absolute(compiled.n), c.steady, out, report, status)
 
 
@@ -180,6 +184,8 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
 
     times: (time,) common to all rows, or (row, time).
     """
+    from toymesa.kernels.rows import observe_rows
+
     rows, count, _ = states.shape
     out = np.empty((rows, count, len(compiled.observe_names)))
     when = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64, order="C")

@@ -13,8 +13,9 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import OVERFLOW
 from toymesa.kernels.explicit import FIELD
-from toymesa.kernels.integrate import OVERFLOW, finite
+from toymesa.kernels.integrate import finite
 from toymesa.kernels.philox import normals, uniforms
 from toymesa.kernels.stochastic import draw_increments, strong_step
 

@@ -10,6 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import POWERS
 from toymesa.kernels.tableaus import (
     DOP853_A,
     DOP853_C,
@@ -23,7 +24,6 @@ from toymesa.kernels.tableaus import (
 )
 
 FIELD = nb.types.FunctionType(nb.void(nb.int64, nb.float64, nb.float64[::1], nb.float64[::1], nb.float64[::1]))
-POWERS = 8  # coefficients per state of an interpolant: degree 7 is the highest
 STAGES = 16
 
 _step_signature = nb.float64(

@@ -11,12 +11,23 @@ import math
 import numba as nb
 import numpy as np
 
-from toymesa.kernels.explicit import FIELD, POWERS, STAGES, explicit_dense, explicit_step, explicit_stiffness
+from toymesa.kernels.codes import (
+    BLOW_UP,
+    DOP853,
+    NONFINITE,
+    NOT_STEADY,
+    OK,
+    OVERFLOW,
+    POWERS,
+    REPORT,
+    RODAS5P,
+    SINGULAR,
+    STEP_LIMIT,
+    TOO_SMALL,
+    TSIT5,
+)
+from toymesa.kernels.explicit import FIELD, STAGES, explicit_dense, explicit_step, explicit_stiffness
 from toymesa.kernels.rosenbrock import backsolve, factorize, rosenbrock_between, rosenbrock_dense, rosenbrock_step
-
-TSIT5, DOP853, RODAS5P = 0, 1, 2
-# codes of toymesa.status, as plain numbers for compiled code
-OK, STEP_LIMIT, NONFINITE, BLOW_UP, TOO_SMALL, NOT_STEADY, SINGULAR, OVERFLOW = 1, 2, 3, 4, 5, 6, 9, 10
 
 # explicit methods are limited by stability, not accuracy, when h times the largest rate constant is near these
 _LIMITS = (3.0, 5.5)
@@ -111,7 +122,6 @@ def first_step(field, t, span, x, p, rtol, atol, rate, order):
 
 # what the driver reports: t reached, rate norm there, steps by method (tsit5, dop853, rodas5p), rejected steps; behind
 # these REPORT numbers, the state reached
-REPORT = 6
 
 _signature = nb.int64(
     FIELD,

@@ -6,7 +6,8 @@ import math
 
 import numba as nb
 
-from toymesa.kernels.explicit import FIELD, POWERS
+from toymesa.kernels.codes import POWERS
+from toymesa.kernels.explicit import FIELD
 from toymesa.kernels.tableaus import RODAS5P_A, RODAS5P_B, RODAS5P_C, RODAS5P_D, RODAS5P_GAMMA, RODAS5P_H
 
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}

@@ -7,8 +7,9 @@ import math
 import numba as nb
 import numpy as np
 
-from toymesa.kernels.explicit import FIELD, POWERS
-from toymesa.kernels.integrate import NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT, finite, integrate
+from toymesa.kernels.codes import NONFINITE, NOT_STEADY, OK, OVERFLOW, POWERS, REPORT
+from toymesa.kernels.explicit import FIELD
+from toymesa.kernels.integrate import finite, integrate
 
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 

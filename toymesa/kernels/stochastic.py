@@ -11,12 +11,11 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import MILSTEIN, OK, OVERFLOW, WEAK2
 from toymesa.kernels.explicit import FIELD
-from toymesa.kernels.integrate import OK, OVERFLOW, finite
+from toymesa.kernels.integrate import finite
 from toymesa.kernels.philox import normals, uniforms
 
-EULER, MILSTEIN, WEAK2 = 0, 1, 2
-STOCHASTIC = {"euler": EULER, "milstein": MILSTEIN, "weak2": WEAK2}
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 _THREE = math.sqrt(3.0)
 

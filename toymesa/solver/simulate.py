@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from toymesa.arguments import Array, generator, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
 from toymesa.kernels.batch import Controls
+from toymesa.kernels.codes import STOCHASTIC
 from toymesa.kernels.generate import compile_model, milstein_terms
-from toymesa.kernels.philox import key_of
-from toymesa.kernels.stochastic import STOCHASTIC, run_paths
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.options import Progress, output_times, shown
@@ -72,7 +71,7 @@ def simulate(
     used = int(draw.integers(2**63)) if seed is None else seed  # recorded, so that every run can be repeated
     batch = cells(model, start, params, draw)
     every, names = every_path(batch, count)
-    states, status = _run(model, every, names, times, size, chosen, key_of(used), threads, shown(progress))
+    states, status = _run(model, every, names, times, size, chosen, used, threads, shown(progress))
     rows = every.bad.size
     outcome = Outcome(
         states=states, status=status, steps=np.zeros((rows, 3)), when=np.full(rows, times[-1]),
@@ -132,9 +131,12 @@ def every_path(batch: Cells, count: int) -> tuple[Cells, NDArray[np.uint64]]:
 
 def _run(
     model: Model, every: Cells, names: NDArray[np.uint64], times: Array, step: float, method: str,
-    key: NDArray[np.uint64], threads: int | None, show: Any,
+    seed: int, threads: int | None, show: Any,
 ) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
-    compiled = compile_model(model)
+    from toymesa.kernels.philox import key_of
+    from toymesa.kernels.stochastic import run_paths
+
+    compiled, key = compile_model(model), key_of(seed)
     field, noise = compiled.field, compiled.noise
     noises = 0 if model.noise is None else int(model.noise.cols)
     states = np.full((every.bad.size, times.size, compiled.n), np.nan)
