@@ -64,7 +64,12 @@ def parser() -> argparse.ArgumentParser:
 
     _answer(command("answer", "the main job: is training still joint when it stops, and what would change that?"))
     _solve(command("solve", "solve a model over time"))
-    _follow(command("follow", "follow fixed points and cycles in a parameter, or folds and Hopf points in two"))
+    _follow(
+        command(
+            "follow",
+            "follow fixed points and cycles in a parameter (of a map too), or folds and Hopf points in two",
+        )
+    )
     _basins(command("basins", "which start ends in which outcome, and where the boundaries run"))
     models = command("models", "list the models, or show one with its equations and claims")
     models.add_argument("name", nargs="?", metavar="NAME")

@@ -22,6 +22,8 @@ _MARKS = {
     "fold": ("s", COLORS[1]),
     "hopf": ("o", COLORS[2]),
     "branch": ("D", COLORS[3]),
+    "flip": ("^", COLORS[5]),
+    "neimark-sacker": ("o", COLORS[6]),
     "cycle-fold": ("v", COLORS[4]),
     "period-doubling": ("^", COLORS[5]),
     "torus": ("P", COLORS[6]),
@@ -35,6 +37,8 @@ _MARKS = {
 _NAMES = {
     "hopf": "Hopf",
     "branch": "branch point",
+    "flip": "flip (period doubling)",
+    "neimark-sacker": "Neimark-Sacker",
     "cycle-fold": "fold of cycles",
     "period-doubling": "period doubling",
     "cycle-branch": "branch of cycles",

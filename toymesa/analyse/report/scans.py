@@ -28,10 +28,10 @@ _SAME = 1e-7  # of the range: special points this close are one event, or copies
 class Change:
     """A value of a parameter at which fixed points change.
 
-    kind : "fold", "hopf" or "branch". here : the parameter's own value. copies : special points at this value (several by
+    kind : "fold", "hopf" or "branch", of a map also "flip" or "neimark-sacker". here : the parameter's own value. copies : special points at this value (several by
     a symmetry). below, above : kind of the point in question on both sides, where this is a change of that point
-    (``joint``). omega (radians per time), criticality : of a Hopf point. meaning : the sense in which stability is lost:
-    "saddle" or "spiral". says : what the oscillation ends in.
+    (``joint``). omega (radians per time, or per step), criticality : of a Hopf point, flip or Neimark-Sacker point. meaning :
+    the sense in which stability is lost: "saddle", "spiral", or "" at a flip (from side to side). says : what the oscillation ends in.
     """
 
     param: str
@@ -215,7 +215,7 @@ def _changes(diagram: xr.Dataset, name: str, here: float, own: Mapping[float, tu
         omega = float(diagram["special_omega"].values[i])
         out.append(
             Change(
-                param=name, at=at, here=here, kind=kind, meaning="spiral" if kind == "hopf" else "saddle",
+                param=name, at=at, here=here, kind=kind, meaning={"hopf": "spiral", "neimark-sacker": "spiral", "flip": ""}.get(kind, "saddle"),
                 copies=len(group),
                 state=dict(zip(states, diagram["special_state"].values[i].tolist(), strict=True)),
                 joint=bool(near), below=below, above=above, omega=omega if math.isfinite(omega) else None,
