@@ -44,7 +44,12 @@ BAD = [
     (cusp(), {"seconds": "1"}, ArgumentError, "seconds"),
     (cusp(), {"max_points": 0}, DomainError, "max_points"),
     (cusp(), {"max_branches": 1.5}, ArgumentError, "max_branches"),
-    (tm.Model(name="map", flow={x: a * x}, params={a: 1.0}, discrete=True), {}, ModelError, "is a map"),
+    (
+        tm.Model(name="map", flow={x: a * x + b}, params={a: 1.0, b: 0.0}, discrete=True),
+        {"second": "b", "range2": (-1, 1)},
+        ModelError,
+        "is a map",
+    ),
     (tm.Model(name="driven", flow={x: a * tm.TIME - x}, params={a: 1.0}), {}, ModelError, "depends on time"),
     (tm.Model(name="clash", flow={sp.Symbol("stable"): a}, params={a: 1.0}), {}, ModelError, "'stable'"),
     ("cusp", {}, ArgumentError, "must be a toymesa Model"),

@@ -73,7 +73,8 @@ SHAPES: dict[str, str] = {
         '"n_eff": {"start", "end", "least", "least_at", "half_at"}, "shares", "shift", "leave", "amplified", "growth", '
         '"growth_at", "shifted": the same or null}, "basins": {"over": {name: [lo, hi, count]}, "outcomes": [{"outcome", '
         '"fraction", "interval"}], "unresolved"} or null, "scans": [{"param", "range": [lo, hi], "here", "tracked", '
-        '"changes": [{"param", "at", "here", "kind": "fold|hopf|branch|flip|neimark-sacker", "meaning", "copies", "state", "joint", "below", '
+        '"changes": [{"param", "at", "here", "kind": "fold|hopf|branch|flip|neimark-sacker", "meaning", "copies", "state", '
+        '"joint", "below", '
         '"above", "omega", "criticality", "says"}], "side_by_side": [{"low", "high", "equal_potential"}], "left", '
         '"notes"}], "not_looked_at": [text, ..], "complete", "seconds"}; exit code 3 if something was left undecided or '
         "not followed; what is not known is null"

@@ -24,8 +24,6 @@ def iterated(model: Model, times: int) -> Model:
         raise ModelError(f"only maps can be iterated; model {model.name!r} is a flow")
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
         raise ArgumentError(f"times must be a whole number from 1; got {times!r}")
-    if not model.autonomous:
-        raise ModelError(f"model {model.name!r} depends on time t: its steps differ")
     step = dict(model.flow)
     flow = step
     for _ in range(times - 1):

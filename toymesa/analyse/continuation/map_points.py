@@ -37,11 +37,14 @@ def map_point(problem: Problem, forms: Forms, u: Array) -> tuple[str, Array, flo
     cross at once; None where there is none."""
     values = multipliers(problem, u)
     nearest = complex(values[int(np.argmin(np.abs(np.abs(values) - 1.0)))])
+    # where areas are kept both multipliers reach -1 at once, along the circle, and leave it as a square root
+    pair = int((np.abs(values + 1.0) < _ROOT).sum()) == 2
     if abs(nearest.imag) > _REAL:
-        # where areas are kept both multipliers reach -1 at once, along the circle, and leave it as its root
-        pair = _flip(problem, forms, u, 2) if abs(nearest + 1.0) < _ROOT else None
-        return pair or _neimark_sacker(problem, forms, u, complex(nearest.real, abs(nearest.imag)))
-    return _flip(problem, forms, u) if nearest.real < 0 else None
+        both = _flip(problem, forms, u, 2) if pair else None
+        return both or _neimark_sacker(problem, forms, u, complex(nearest.real, abs(nearest.imag)))
+    if nearest.real > 0:
+        return None
+    return _flip(problem, forms, u) or (_flip(problem, forms, u, 2) if pair else None)
 
 
 def _solved(problem: Problem, u: Array, test: Callable[[Array], float]) -> tuple[Array, float] | None:

@@ -87,6 +87,7 @@ def assess(
         reached = basins_around(quiet, values, first, points, run, clock.share(_BASINS))
     except (ModelError, DomainError, ArgumentError) as error:
         left.append(f"basins: {error}")
+    kind = "" if focus is None else points[focus].stability.kind
     found: list[Scan] = []
     for i, (name, ends) in enumerate(ranges.items()):
         if clock.left() < _LEAST * clock.budget:
@@ -95,7 +96,7 @@ def assess(
             break
         seconds = clock.left() / (len(ranges) - i)
         try:
-            found.append(scan(quiet, name, ends, values, [p.state for p in points], focus, box, seconds))
+            found.append(scan(quiet, name, ends, values, [p.state for p in points], focus, kind, box, seconds))
         except (ModelError, DomainError) as error:
             left.append(f"{name} not varied: {error}")
     return Assessment(
