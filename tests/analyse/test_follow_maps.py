@@ -83,7 +83,7 @@ def test_the_delayed_logistic_map_loses_stability_in_a_rotation():
     assert kind == ["supercritical"]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.floats(0.3, 2.8), st.floats(-1, 1).filter(lambda v: abs(v) > 0.05), st.floats(-1, 1), st.floats(-1, 1))
 def test_the_coefficient_of_a_rotation_does_not_depend_on_coordinates(angle, cubic, bend, shift):
     """z -> (1 + a) exp(i angle) z (1 + cubic |z|^2), seen in bent coordinates: the coefficient is 2 cubic for |q| = 1."""
@@ -105,7 +105,7 @@ def test_the_coefficient_of_a_rotation_does_not_depend_on_coordinates(angle, cub
     assert kind == ["supercritical" if cubic < 0 else "subcritical"]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.floats(-1, 1), st.floats(-2, 2))
 def test_the_coefficient_of_a_flip(quadratic, cubic):
     """x -> -(1 + a) x + q x^2 + k x^3: c = q^2 + k, and of period two there is an orbit on the side that its sign says."""
