@@ -25,7 +25,8 @@ SHAPES: dict[str, str] = {
     ),
     "basins": (
         'JSON: {"model", "over": {name: [values]} (with --samples [name, ..]), "outcomes": [{"name", "count", "fraction", '
-        '"low", "high", and without --outcome "state": {name: x}}, ..], "unresolved": share, "labels": nested lists in the '
+        '"low", "high", and without --outcome "state": {name: x} (of a cycle its mean) and "period" (0 at rest)}, ..], '
+        '"unresolved": share, "notes": [why, ..], "labels": nested lists in the '
         'order of over (position in outcomes, -1 unresolved), "complete": true if nothing is unresolved, with --refine '
         '"boundary": [{"along": name, "low": {name: x}, "high": {name: x}, "labels": [a, b], "done": true}, ..]}; exit code '
         "3 if something is unresolved"
