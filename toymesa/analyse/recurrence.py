@@ -61,8 +61,12 @@ def closed_orbit(
     """
     if model.discrete:
         return _periodic(model, params, state)
-    names, n_fail = model.state_names, {"on_fail": "status", "max_steps": max_steps}
-    run = solve(model, np.linspace(0.0, span, 2 * _POINTS), params=params, start=state, **n_fail)
+    names = model.state_names
+
+    def from_(begin: Mapping[str, float], times: Any, events: Any = None) -> xr.Dataset:
+        return solve(model, times, params=params, start=begin, events=events, on_fail="status", max_steps=max_steps)
+
+    run = from_(state, np.linspace(0.0, span, 2 * _POINTS))
     if Status(int(run["status"].values)) is not Status.OK:
         return None
     late = np.array([run[n].values[_POINTS:] for n in names])
@@ -73,7 +77,7 @@ def closed_orbit(
     level = float((late[i].min() + late[i].max()) / 2.0)
     last = dict(zip(names, late[:, -1].tolist(), strict=True))
     event: dict[str, Any] = {"section": (model.state(names[i]) - level, {"direction": 1})}
-    seen = solve(model, span / 2.0, params=params, start=last, events=event, **n_fail)
+    seen = from_(last, span / 2.0, event)
     at, states = seen["event_section"].values, seen["event_section_state"].values
     at, states = at[np.isfinite(at)], states[np.isfinite(at)]
     for turns in range(1, min(_TURNS, (len(at) - 1) // 2) + 1):
@@ -81,7 +85,7 @@ def closed_orbit(
         if (np.abs(back[turns:] - back[:-turns]).max(axis=0) <= _CLOSED * (width + 1e-12)).all():
             period = float(at[-1] - at[-1 - turns])
             begin = dict(zip(names, states[-1].tolist(), strict=True))
-            once = solve(model, np.linspace(0.0, period, _POINTS), params=params, start=begin, **n_fail)
+            once = from_(begin, np.linspace(0.0, period, _POINTS))
             return Orbit(period, np.array([once[n].values for n in names]).T, discrete=False)
     return None
 
