@@ -109,11 +109,11 @@ def field_source(model: Model) -> str:
         from toymesa.kernels.nested import nested_source
 
         return nested_source(model, _names(model), _HEADER, _DECORATOR)
-    names, rates, states = _names(model), list(model.flow.values()), model.states
+    names, rates = _names(model), list(model.flow.values())
     residuals = list(model.algebraic.values())
     branches = [
         ("0", rates),
-        ("1", [sp.diff(e, s) for e in rates for s in states]),
+        ("1", list(model.jacobian())),
         ("2", [sp.diff(e, TIME) for e in rates]),
         ("3", residuals),
         ("4", [sp.diff(e, s) for e in residuals for s in model.algebraic]),

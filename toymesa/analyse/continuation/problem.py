@@ -18,7 +18,7 @@ from scipy.stats import qmc
 from toymesa.analyse.rates import rates_of
 from toymesa.errors import ModelError
 from toymesa.kernels.points import point_function
-from toymesa.symbolic.linear import fixed_point_equations
+from toymesa.symbolic.linear import equation_jacobian, fixed_point_equations
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
@@ -173,7 +173,7 @@ def _scalar_rates(problem: Problem) -> tuple[Callable[..., Array], Callable[...,
         equations = list(fixed_point_equations(model).values())
         params = list(model.params)
         f = point_function(args, equations)
-        j = point_function(args, [sp.diff(e, s) for e in equations for s in model.states])
+        j = point_function(args, [d for row in equation_jacobian(model) for d in row])
         b = point_function(args, [sp.diff(e, params[i]) for e in equations for i in free])
     except ModelError:  # a nested inner run, or a function without a scalar form
         return (

@@ -29,7 +29,7 @@ from toymesa.symbolic.patience import OutOfTime, within
 
 Array = NDArray[np.float64]
 _PREFERRED = ("diversity", "eps", "mu")  # diversity, ratio of rates, pressure: what the question is about
-_CENSUS, _CONDITIONS, _RUN, _BASINS = 0.35, 0.1, 0.2, 0.2  # shares of the budget that these parts may take
+_CENSUS, _CONDITIONS, _RUN, _BASINS = 0.25, 0.1, 0.2, 0.15  # shares of the budget that these parts may take
 _LEAST = 0.04  # share of the budget below which no scan is begun
 _AROUND = 8.0  # half-width of the box around the start, in 1 + |start|, where one is needed and none was given
 
@@ -82,11 +82,6 @@ def assess(
     left += run.left
     points, focus = _focus(quiet, values, points, first, run)
     conditions = None if focus is None else _conditions(quiet, values, points[focus], clock.share(_CONDITIONS))
-    reached = None
-    try:
-        reached = basins_around(quiet, values, first, points, run, clock.share(_BASINS))
-    except (ModelError, DomainError, ArgumentError) as error:
-        left.append(f"basins: {error}")
     kind = "" if focus is None else points[focus].stability.kind
     found: list[Scan] = []
     for i, (name, ends) in enumerate(ranges.items()):
@@ -94,11 +89,16 @@ def assess(
             rest = list(ranges)[i:]
             left.append(f"{', '.join(rest)} not varied: the budget of {clock.budget:g} s was spent")
             break
-        seconds = clock.left() / (len(ranges) - i)
+        seconds = max(clock.left() - _BASINS * clock.budget, _LEAST * clock.budget) / (len(ranges) - i)
         try:
             found.append(scan(quiet, name, ends, values, [p.state for p in points], focus, kind, box, seconds))
         except (ModelError, DomainError) as error:
             left.append(f"{name} not varied: {error}")
+    reached = None
+    try:
+        reached = basins_around(quiet, values, first, points, run, clock.share(_BASINS))
+    except (ModelError, DomainError, ArgumentError) as error:
+        left.append(f"basins: {error}")
     return Assessment(
         model=quiet, params=values, start=first, census=census, points=tuple(points), focus=focus, conditions=conditions,
         training=run, basins=reached, scans=tuple(found), left=tuple(left), seconds=clock.spent(), budget=clock.budget,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ _FOUND = 1e-2  # how close (in 1 + |state|) a branch must pass by the point to b
 _SEARCH = 0.75  # of the time of a scan for finding every branch
 _MOST_BRANCHES = 4  # with which the coexistence of stable states is worked out
 GONE = "gone"
+_WANT = "followed from the fixed points above alone, for want of time"
+_LARGE = 4  # states of a model that is followed from its known points first
+_PATIENCE = 5.0  # times as long as that took must be left for a search of all branches
 _MEANINGS = {"hopf": "spiral", "neimark-sacker": "spiral", "flip": ""}  # of the others "saddle"
 _SAME = 1e-7  # of the range: special points this close are one event, or copies of one by a symmetry
 
@@ -118,21 +122,30 @@ def scan(
     time; where the point in focus is on none of them then, from the points alone.
     """
     others, here = {n: v for n, v in params.items() if n != name}, params[name]
-    seconds = max(seconds, 0.01)
-    diagram = follow(model, name, ends, params=others, box=box, seconds=_SEARCH * seconds)
-    tracked = None if focus is None else _branch_of(diagram, name, here, points[focus])
-    left = json.loads(diagram.attrs["left"])
-    if (
-        focus is not None
-        and tracked is None
-        and ends[0] <= here <= ends[1]
-        and any("time was spent" in l for l in left)
-    ):
-        begin = [points[focus], *(p for i, p in enumerate(points) if i != focus)]
-        rest = (1.0 - _SEARCH) * seconds
-        diagram = follow(model, name, ends, params=others, box=box, start=begin, seconds=rest, cycles=False)
-        tracked = _branch_of(diagram, name, here, points[focus])
-        left = ["followed from the fixed points above alone, for want of time", *json.loads(diagram.attrs["left"])]
+    end = time.monotonic() + max(seconds, 0.01)
+    known = None if focus is None else [points[focus], *(p for i, p in enumerate(points) if i != focus)]
+
+    def followed(share: float, start: Any = None) -> tuple[xr.Dataset, Any, list[str]]:
+        limit = max(share * (end - time.monotonic()), 0.01)
+        more = {} if start is None else {"start": start, "cycles": False}
+        found = follow(model, name, ends, params=others, box=box, seconds=limit, **more)
+        where = None if focus is None else _branch_of(found, name, here, points[focus])
+        return found, where, json.loads(found.attrs["left"])
+
+    near = None  # from the points alone: of a large model first, so that the answer does not wait for a search
+    began = time.monotonic()
+    if known is not None and len(model.states) > _LARGE:
+        near = followed(0.8, known)
+    took = time.monotonic() - began
+    if near is None or end - time.monotonic() > _PATIENCE * took:
+        diagram, tracked, left = followed(_SEARCH if near is None else 1.0)
+        cut = any("time was spent" in line for line in left)
+        if known is not None and tracked is None and ends[0] <= here <= ends[1] and cut:
+            diagram, tracked, left = near or followed(1.0, known)
+            left = [_WANT, *left]
+    else:
+        diagram, tracked, left = near
+        left = [_WANT, *left]
     drift = [line for line in left if line.startswith("drift:")]  # what there is, and nothing left undone
     left = [line for line in left if line not in drift]
     own = {} if tracked is None else _own_changes(diagram, name, here, kind, *tracked)
