@@ -220,3 +220,15 @@ def test_coexistence_refuses_what_it_cannot_compare():
     )
     assert abs(pairs["state_1"].item()) == pytest.approx(1, abs=1e-9)
     assert y not in m.flow
+
+
+def test_a_level_branch_is_drawn_level():
+    """What differs by rounding alone must not fill the axis."""
+    from toymesa.plot import bifurcation_diagram
+
+    data = tm.follow(model("rest", {x: -a * x, y: x - y}), "a", [0.5, 2.0])
+    data["x"] = data["x"] + 1e-33 * np.arange(data.sizes["point"])
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    low, high = bifurcation_diagram(data, ax=figure.subplots()).get_ylim()
+    assert (low, high) == pytest.approx((-0.5, 0.5))

@@ -73,6 +73,7 @@ def bifurcation_diagram(data: xr.Dataset, *, y: str | None = None, ax: Axes | No
         level = [_level(data, name, states, int(i), param) for i in which]
         _points(ax, data["special_at"].values[which], np.array(level), kind)
     low, high = json.loads(data.attrs["followed"])[param]
+    _level_out(ax)
     ax.set(xlabel=_label(data, param), ylabel=_label(data, name), xlim=(low, high))
     shown = [
         Line2D([], [], color=COLORS[0], label="stable"),
@@ -140,6 +141,14 @@ def _line(ax: Axes, x: np.ndarray, y: np.ndarray, stable: np.ndarray, color: str
             ax.plot(
                 x[a:end], y[a:end], "-" if stable[a] else "--", color=color, lw=width if stable[a] else 0.75 * width
             )
+
+
+def _level_out(ax: Axes) -> None:
+    """What differs by rounding alone is level: without room around it an axis would show the rounding."""
+    low, high = ax.get_ylim()
+    size = max(abs(low), abs(high))
+    if high - low < 1e-9 * (1.0 + size):
+        ax.set_ylim(low - 0.5 * (1.0 + size), high + 0.5 * (1.0 + size))
 
 
 def _draw_cycles(ax: Axes, data: xr.Dataset, state: int) -> None:
