@@ -226,7 +226,7 @@ def test_a_level_branch_is_drawn_level():
     """What differs by rounding alone must not fill the axis."""
     from toymesa.plot import bifurcation_diagram
 
-    data = tm.follow(model("rest", {x: -a * x, y: x - y}), "a", [0.5, 2.0])
+    data = tm.follow(model("rest", {x: -a * x, y: x - y}, a=1.0), "a", [0.5, 2.0])
     data["x"] = data["x"] + 1e-33 * np.arange(data.sizes["point"])
     figure = Figure()
     FigureCanvasAgg(figure)

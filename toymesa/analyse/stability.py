@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 
 from toymesa.analyse.certified import continua
@@ -17,7 +18,7 @@ from toymesa.analyse.certified.fixed_points import parameter_values
 from toymesa.analyse.certified.search import Search
 from toymesa.analyse.rates import Rates, rates_of
 from toymesa.analyse.spectrum import kind, proved_spectrum, signs
-from toymesa.arguments import numbers
+from toymesa.arguments import numbers, scalar
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.solver.inputs import cells
 from toymesa.symbolic.linear import at_params, fixed_point_equations
@@ -148,9 +149,24 @@ def stability(model: Model, point: Any, *, params: Mapping[Any, float] | None = 
     rates = rates_of(model)
     p = np.array(list(values.values()))
     given = _given(model, rates, point, values, p)
+    if not np.isfinite(rates.jacobian(given, p)).all():
+        rates, p = rates_of(_with_numbers(model, values)), np.empty(0)
     x = _settled(model, rates, given, p)
     x, found, certified, dimension = _spectrum(model, rates, x, p, values)
     return _described(model, rates, x, p, found, certified=certified, dimension=dimension)
+
+
+def _with_numbers(model: Model, values: Mapping[str, float]) -> Model:
+    """The equations with the parameters put in: x^(2 - 2/d) has no slope at 0 in symbols, and one for d = 2."""
+
+    def put(formulas: Mapping[sp.Symbol, sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
+        return dict(zip(formulas, at_params(list(formulas.values()), model, values), strict=True))
+
+    domains = {s: model.domains[s] for s in model.states}
+    return Model(
+        name=model.name, flow=put(model.flow), start=put(model.start), domains=domains, algebraic=put(model.algebraic),
+        discrete=model.discrete,
+    )  # fmt: skip
 
 
 def _given(model: Model, rates: Rates, point: Any, values: Mapping[str, float], p: Array) -> Array:
@@ -163,6 +179,8 @@ def _given(model: Model, rates: Rates, point: Any, values: Mapping[str, float], 
         for name in names:
             if name not in allowed:
                 raise ArgumentError(f"model {model.name!r} has no state {name!r}{did_you_mean(name, allowed)}")
+        if names == set(model.state_names):
+            return _on_the_edge(model, point)
         batch = cells(model, point, values, np.random.default_rng(0))
         if batch.dims:
             raise DomainError("a point has one value a state")
@@ -178,6 +196,17 @@ def _given(model: Model, rates: Rates, point: Any, values: Mapping[str, float], 
         raise DomainError(f"the point must have {rates.n} values, {', '.join(model.state_names)}; got shape {x.shape}")
     if not np.isfinite(x).all():
         raise DomainError("the point must be finite")
+    return x
+
+
+def _on_the_edge(model: Model, point: Mapping[Any, Any]) -> Array:
+    """A value for every state; unlike a start, a fixed point may lie on the open end of a domain."""
+    named = {getattr(k, "name", k): v for k, v in point.items()}
+    x = np.empty(len(model.states))
+    for i, s in enumerate(model.states):
+        domain, x[i] = model.domains[s], scalar(f"point {s.name!r}", named[s.name])
+        if not domain.low <= x[i] <= domain.high:
+            raise DomainError(f"point {s.name!r} must lie in {domain}, or on its end; got {x[i]:g}")
     return x
 
 

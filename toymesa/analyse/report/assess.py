@@ -77,7 +77,8 @@ def assess(
     ranges = {n: r for n, r in ranges.items() if n in values}
     census, box, missing = _census(quiet, values, first, box, clock.share(_CENSUS))
     left += missing
-    points = _points(quiet, values, census)
+    points, missing = _points(quiet, values, census)
+    left += missing
     run = training(quiet, values, first, points, shift=size, seconds=clock.share(_RUN))
     left += run.left
     points, focus = _focus(quiet, values, points, first, run)
@@ -206,13 +207,18 @@ def _census(
     return found, around, [f"fixed points outside {text} (give box to look elsewhere)"]
 
 
-def _points(model: Model, values: Mapping[str, float], census: Census | None) -> list[Point]:
+def _points(model: Model, values: Mapping[str, float], census: Census | None) -> tuple[list[Point], list[str]]:
     out: list[Point] = []
-    for p in census.points if census else ():
-        out.append(_point(model, values, p.state, certified=True))
-    for c in census.continua if census else ():
-        out.append(_point(model, values, c.through, certified=c.certified))
-    return out
+    left: list[str] = []
+    found = [(p.state, True) for p in census.points] if census else []
+    found += [(c.through, c.certified) for c in census.continua] if census else []
+    for state, certified in found:
+        try:
+            out.append(_point(model, values, state, certified=certified))
+        except DomainError as error:  # on the edge of where the rates are differentiable
+            where = ", ".join(f"{n} = {v:.4g}" for n, v in state.items())
+            left.append(f"what the flow does near {where}: {error}")
+    return out, left
 
 
 def _point(model: Model, values: Mapping[str, float], state: Mapping[str, float], *, certified: bool) -> Point:
