@@ -203,6 +203,8 @@ def _on_the_edge(model: Model, point: Mapping[Any, Any]) -> Array:
     """A value for every state; unlike a start, a fixed point may lie on the open end of a domain."""
     named = {getattr(k, "name", k): v for k, v in point.items()}
     x = np.empty(len(model.states))
+    if any(np.ndim(v) for v in named.values()):
+        raise DomainError("a point has one value a state")
     for i, s in enumerate(model.states):
         domain, x[i] = model.domains[s], scalar(f"point {s.name!r}", named[s.name])
         if not domain.low <= x[i] <= domain.high:
