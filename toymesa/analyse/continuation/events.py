@@ -18,6 +18,7 @@ from toymesa.analyse.continuation.problem import Problem
 Array = NDArray[np.float64]
 _INTERVAL = 3e-7  # length to which an interval is halved before its special point is solved for
 _AXIS = 1e-9  # a real part this small beside the rates is on the imaginary axis
+_FLAT = 1e-13  # smallest singular value of a fold, of the largest, that rounding could have made
 _NEAR_ZERO = 3e-5  # eigenvalues in such an interval that may be crossing zero
 
 
@@ -153,6 +154,9 @@ def fold_point(problem: Problem, u: Array) -> Special | None:
         return None
     w = found[0]
     if np.linalg.norm(w[: system.base] - u) > 0.02:
+        return None
+    sizes = np.linalg.svd(system.matrix(w), compute_uv=False)
+    if sizes[-1] < _FLAT * sizes[0]:  # the rates are flat there, as exp(x) is far to the left: nothing turns
         return None
     return Special("fold", w[: system.base], found[1])
 
