@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.spatial import cKDTree
 
 from toymesa.arguments import Array
 from toymesa.solver.solve import solve
@@ -38,17 +39,18 @@ class Orbit:
     def distance(self, x: Array) -> Array:
         """How far states (rows, n) are from the orbit, of its largest extent in each state (floor 1e-9 (1 + |x|))."""
         scale = self.width.max() + 1e-9 * (1.0 + np.abs(self.states).max())
-        points = self.states / scale
-        x = np.asarray(x) / scale
+        points, x = self.states / scale, np.asarray(x, dtype=np.float64).reshape(-1, self.states.shape[1]) / scale
+        if not len(x):
+            return np.zeros(0)
+        near, index = cKDTree(points).query(x)
         if self.discrete:
-            return np.asarray(np.linalg.norm(x[:, None] - points, axis=2).min(axis=1))
-        out = np.full(len(x), np.inf)
-        step = np.diff(points, axis=0)
-        size = np.maximum((step**2).sum(axis=1), 1e-300)
-        for i, row in enumerate(x):
-            away = row - points[:-1]
-            share = np.clip((away * step).sum(axis=1) / size, 0.0, 1.0)
-            out[i] = np.linalg.norm(away - share[:, None] * step, axis=1).min()
+            return np.asarray(near)
+        out = np.asarray(near, dtype=np.float64)
+        for begin in (np.maximum(index - 1, 0), np.minimum(index, len(points) - 2)):  # the pieces on both sides of it
+            step = points[begin + 1] - points[begin]
+            away = x - points[begin]
+            share = np.clip((away * step).sum(axis=1) / np.maximum((step**2).sum(axis=1), 1e-300), 0.0, 1.0)
+            out = np.minimum(out, np.linalg.norm(away - share[:, None] * step, axis=1))
         return out
 
 
