@@ -37,6 +37,7 @@ _WHERE: dict[str, str] = {
     "Preconditioned": "symbolic.optimizers",
     "GradientNoise": "symbolic.optimizers",
     "with_optimizer": "symbolic.optimizers",
+    "iterated": "symbolic.iterated",
     "bilevel": "symbolic.bilevel",
     "parse": "symbolic.parse",
     "load_model": "symbolic.files",
@@ -144,6 +145,7 @@ if TYPE_CHECKING:  # for readers and type checkers; at run time the names are lo
     from toymesa.symbolic.flows import gradient_flow as gradient_flow
     from toymesa.symbolic.flows import heavy_ball as heavy_ball
     from toymesa.symbolic.functions import LogSumExp as LogSumExp
+    from toymesa.symbolic.iterated import iterated as iterated
     from toymesa.symbolic.linear import Conditions as Conditions
     from toymesa.symbolic.linear import stability_conditions as stability_conditions
     from toymesa.symbolic.model import TIME as TIME

@@ -187,8 +187,8 @@ def test_the_first_order_exothermic_stirred_tank():
 def test_the_isola_of_cubic_autocatalysis():
     """Gray and Scott 1983: with decay kappa of the catalyst the flow branch is an isola, which is gone at kappa = 1/16.
 
-    Folds at f = (1/4 - 2 kappa -+ sqrt(1/16 - kappa))/2. Pearson 1993: the fold and Hopf curves meet at f = kappa = 1/16.
-    Gray and Scott 1984: the Hopf points change their kind at kappa = 9/256 (with f = 3/256).
+    Folds at f = (1/4 - 2 kappa -+ sqrt(1/16 - kappa))/2. Delgado, Hernandez-Martinez and Perez-Lopez 2017 (arXiv 1702.03353)
+    prove one Takens-Bogdanov and one Bautin point: both are rational, (1/16, 1/16) and (3/256, 9/256) in (f, kappa).
     """
     f, kappa = reals("f kappa")
     m = flow(

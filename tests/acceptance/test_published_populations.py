@@ -125,7 +125,7 @@ def test_where_the_logistic_map_gets_its_cycle_of_three():
 
 
 def test_the_second_doubling_of_the_ricker_map():
-    """May 1974 (Science 186), x exp(r (1 - x)): its fixed point is stable to r = 2.000, its 2-cycle from there to r = 2.526."""
+    """May 1974 (Science 186, 645-647), x exp(r (1 - x)): its fixed point is stable to r = 2.000, its 2-cycle from there to r = 2.526."""
     rule = x * sp.exp(r * (1 - x))
     one, two = map_("ricker", {x: rule}, r=2.0), map_("ricker_twice", {x: iterate(rule, 2)}, r=2.0)
 

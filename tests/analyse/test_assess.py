@@ -202,7 +202,9 @@ def test_a_map_and_its_orbit_of_two():
     root = math.sqrt((3.2 - 3) * (3.2 + 1))
     assert report.training.high["x"] == pytest.approx((4.2 + root) / 6.4, abs=1e-9)
     assert report.training.low["x"] == pytest.approx((4.2 - root) / 6.4, abs=1e-9)
-    assert any("follow needs a flow" in line for line in report.to_dict()["not_looked_at"])
+    changes = [c for s in report.scans for c in s.changes if c.joint]
+    assert [c.kind for c in changes] == ["flip"]
+    assert changes[0].at == pytest.approx(3, rel=1e-10)
 
 
 def test_starts_that_run_away():

@@ -192,9 +192,9 @@ def test_a_budget_leaves_the_rest_unresolved():
 
 
 def test_maps_and_periodic_ends():
-    # x -> 3.2 x (1 - x) ends in a cycle of period 2: no steady state, but a phase at a given step
+    # x -> 3.2 x (1 - x) ends in a cycle of period 2, and in a phase of it at a given step
     model = tm.Model(name="logistic", flow={x: sp.Rational(16, 5) * x * (1 - x)}, discrete=True)
-    assert (tm.basins(model, {"x": [0.1, 0.4]}, max_steps=2000)["label"] == -1).all()
+    assert tm.basins(model, {"x": [0.1, 0.4]}, max_steps=2000)["outcome"].values.tolist() == ["orbit of period 2"]
     phase = tm.basins(model, {"x": (0.05, 0.95, 19)}, outcomes={"up": "x > 0.65", "down": "x < 0.65"}, t=1000)
     value = np.linspace(0.05, 0.95, 19)
     for _ in range(1000):
@@ -247,12 +247,12 @@ def test_every_kind_of_outcome_and_the_first_that_holds():
     named = outcomes_of(WELLS, given_)
     values = np.array([1.0005, 4.0, 2.5, -6.0, -2.0, np.nan, np.nan, 0.0])
     status = np.array([1, 1, 1, 1, 1, 4, 6, 1])
-    label = named.label(End({"x": values, "mu": np.zeros(8), "t": np.zeros(8)}, status))
+    label = named.label(End({"x": values, "mu": np.zeros(8), "t": np.zeros(8)}, status, values[:, None]))
     assert label.tolist() == [0, 1, 2, 3, 4, 5, -1, -1]
     assert outcomes_of(WELLS, [point, {"x": -1.0}]).names == ("x = 1", "x = -1")
     assert outcomes_of(WELLS, SimpleNamespace(points=[point])).names == ("x = 1",)
     always = outcomes_of(GATED, {"always": sp.true, "never": sp.false})
-    end = End({n: np.zeros(2) for n in ("w", "m", "d")}, np.array([1, 4]))
+    end = End({n: np.zeros(2) for n in ("w", "m", "d")}, np.array([1, 4]), np.zeros((2, 3)))
     assert always.label(end).tolist() == [0, -1]
 
 
@@ -330,9 +330,9 @@ def test_the_command_prints_the_shape_that_its_help_says(tmp_path, capsys):
     file.write_text('name = "wells"\n[states]\nx = "mu + x - x**3"\n[params]\nmu = 0.0\n')
     assert main(["basins", str(file), "--over", "x=-2:2:4", "--refine", "1e-8", "--set", "mu=0.1", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert set(data) == {"model", "over", "outcomes", "unresolved", "labels", "complete", "boundary"}
+    assert set(data) == {"model", "over", "outcomes", "unresolved", "labels", "complete", "notes", "boundary"}
     assert data["labels"] == [0, 0, 1, 1]
-    assert set(data["outcomes"][0]) == {"name", "count", "fraction", "low", "high", "state"}
+    assert set(data["outcomes"][0]) == {"name", "count", "fraction", "low", "high", "state", "period"}
     (edge,) = data["boundary"]
     middle = np.sort(np.roots([-1, 0, 1, 0.1]))[1]
     assert edge["low"]["x"] <= middle <= edge["high"]["x"]

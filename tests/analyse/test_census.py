@@ -434,3 +434,24 @@ def test_powers_of_an_exponential_are_seen():
     assert [c.dimension for c in census.continua] == [1] * len(census.continua)
     assert census.continua
     assert census.points == ()
+
+
+@pytest.mark.parametrize("half", [1e3, 1e6, 1e9, 1e12])
+@pytest.mark.parametrize("hump", [sp.exp(-(y**2)), 1 / (1 + y**2), sp.exp(-y)])
+def test_huge_boxes_are_searched_to_the_end(half, hump):
+    """Where exp(y^2) overflows the equations still say that nothing is there, and no place is left at the box's own scale."""
+    census = tm.fixed_points(model(1 - x**2, x - y + hump), box={x: (-half, half), y: (-half, half)})
+    assert census.complete
+    assert census.boxes < 20_000
+    assert [p.state["x"] for p in census.points] == [-1.0, 1.0]
+    for point in census.points:
+        rest = sp.nsolve((x - y + hump).subs(x, sp.Rational(point.state["x"])), y, point.state["y"])
+        assert float(rest) == pytest.approx(point.state["y"], rel=1e-12)
+
+
+def test_a_double_zero_on_a_circle_of_fixed_points_is_no_centre():
+    """Both eigenvalues vanish on it: what rounding makes of them must not look like a rotation."""
+    turn = x**2 + y**2 - 1
+    census = tm.fixed_points(model(turn * y, -turn * x), box={x: (-2, 2), y: (-2, 2)})
+    assert [p.kind for p in census.points] == ["centre"]
+    assert [c.kind for c in census.continua] == ["undecided"]

@@ -44,7 +44,12 @@ BAD = [
     (cusp(), {"seconds": "1"}, ArgumentError, "seconds"),
     (cusp(), {"max_points": 0}, DomainError, "max_points"),
     (cusp(), {"max_branches": 1.5}, ArgumentError, "max_branches"),
-    (tm.Model(name="map", flow={x: a * x}, params={a: 1.0}, discrete=True), {}, ModelError, "is a map"),
+    (
+        tm.Model(name="map", flow={x: a * x + b}, params={a: 1.0, b: 0.0}, discrete=True),
+        {"second": "b", "range2": (-1, 1)},
+        ModelError,
+        "is a map",
+    ),
     (tm.Model(name="driven", flow={x: a * tm.TIME - x}, params={a: 1.0}), {}, ModelError, "depends on time"),
     (tm.Model(name="clash", flow={sp.Symbol("stable"): a}, params={a: 1.0}), {}, ModelError, "'stable'"),
     ("cusp", {}, ArgumentError, "must be a toymesa Model"),
@@ -215,3 +220,15 @@ def test_coexistence_refuses_what_it_cannot_compare():
     )
     assert abs(pairs["state_1"].item()) == pytest.approx(1, abs=1e-9)
     assert y not in m.flow
+
+
+def test_a_level_branch_is_drawn_level():
+    """What differs by rounding alone must not fill the axis."""
+    from toymesa.plot import bifurcation_diagram
+
+    data = tm.follow(model("rest", {x: -a * x, y: x - y}, a=1.0), "a", [0.5, 2.0])
+    data["x"] = data["x"] + 1e-33 * np.arange(data.sizes["point"])
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    low, high = bifurcation_diagram(data, ax=figure.subplots()).get_ylim()
+    assert (low, high) == pytest.approx((-0.5, 0.5))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from follow_models import a, brusselator, lorenz, model, specials, x, y, z
+from scipy.optimize import brentq, minimize_scalar
 
 import toymesa as tm
 from toymesa.analyse.continuation.coexistence import coexistence
@@ -141,3 +142,30 @@ def test_twelve_states():
         first * abs(gain[at].imag), rel=1e-9
     )
     assert {x, y, z}.isdisjoint(states)
+
+
+@pytest.mark.parametrize(("count", "lam"), [(3, 0.01), (3, 1.0)])
+def test_the_maxwell_point_of_mechanisms(count, lam):
+    """THEORY 1.11: (n/2)(g(0) - g(x)) = mu KL(p(x) || 1/K) with n = n(x); the loop from the fold of n(x) to n_c."""
+    mu = 0.1
+
+    def g(share):
+        return 1 / (1 + (1 + (count - 1) * share**2) / (count * lam))
+
+    def n(share):
+        return mu * lam / share * np.log((1 + (count - 1) * share) / (1 - share)) / g(share) ** 2
+
+    def gap(share):
+        p = np.array([(1 + (count - 1) * share) / count, *[(1 - share) / count] * (count - 1)])
+        return n(share) / 2 * (g(0) - g(share)) - mu * float(p @ np.log(count * p))
+
+    fold = minimize_scalar(n, bounds=(1e-3, 0.9), method="bounded", options={"xatol": 1e-13})
+    equal = n(brentq(gap, fold.x + 1e-6, 0.99, xtol=1e-14))
+    model = tm.models.mechanisms(["a", "b", "c", "d"][:count])
+    critical = mu * (1 + count * lam) ** 2 / (count * lam)
+    data = tm.follow(model, "diversity", [0.5 * critical, 1.5 * critical], params={"lam": lam, "mu": mu}, start={})
+    pairs = tm.coexistence(model, data)
+    joint = np.isclose(pairs["high"], critical, rtol=1e-8)
+    np.testing.assert_allclose(pairs["low"].values[joint], fold.fun, rtol=1e-8)
+    np.testing.assert_allclose(pairs["maxwell"].values[joint], equal, rtol=1e-8)
+    assert joint.any()

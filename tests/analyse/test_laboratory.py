@@ -1,6 +1,8 @@
 """The laboratory on the command line, and its pictures."""
 
 import json
+import subprocess
+import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -151,3 +153,19 @@ def test_portraits_draw_every_fixed_point(tmp_path):
     assert np.isfinite(rates["rate_w"]).all()
     assert tm.plot.phase_portrait(rates, continua=gate.continua).get_legend() is not None
     assert {n: v for n, v in mpl.rcParams.items() if n != "backend"} == before
+
+
+def test_fixed_points_stability_and_continuation_need_no_compiled_code():
+    """Compiling takes half a minute where the cache is cold; what runs no trajectory does not wait for it."""
+    code = (
+        "import sys, sympy as sp, toymesa as tm\n"
+        "x, a = sp.symbols('x a', real=True)\n"
+        "m = tm.Model(name='m', flow={x: a - x**2}, params={a: 1.0})\n"
+        "census = tm.fixed_points(m)\n"
+        "tm.stability(m, census.points[0])\n"
+        "tm.follow(m, 'a', (-1, 2))\n"
+        "assert tm.solve and tm.basins and tm.growth and tm.escape_times and tm.assess\n"
+        "assert 'numba' not in sys.modules, [n for n in sys.modules if n.startswith('toymesa.kernels')]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

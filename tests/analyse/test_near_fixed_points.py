@@ -262,3 +262,19 @@ def test_reports_are_data_and_text():
     )
     with pytest.raises(ModelError, match="depends on time"):
         tm.stability(tm.Model(name="m", flow={x: tm.TIME - x}), [0])
+
+
+def test_fixed_points_on_the_open_end_of_a_domain():
+    """A layer that has learned nothing: no start of the model, but a fixed point of it, where x^(2 - 2/depth) has no slope."""
+    model = tm.models.depth()
+    census = tm.fixed_points(model)
+    kinds = [tm.stability(model, point).kind for point in census.points]
+    assert kinds == [p.kind for p in census.points]
+    assert {*kinds} == {"unstable", "saddle", "stable"}
+    near = tm.stability(model, dict.fromkeys(model.state_names, 0.0))
+    np.testing.assert_allclose([v.real for v in near.eigenvalues], [2, 1, 0.5], rtol=1e-12)
+    with pytest.raises(DomainError, match="or on its end"):
+        tm.stability(model, dict.fromkeys(model.state_names, -1.0))
+    report = tm.assess(model, vary=[], budget=5)
+    assert len(report.points) == 8
+    assert report.verdict.stable

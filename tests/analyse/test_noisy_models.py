@@ -341,3 +341,17 @@ def test_kramers_with_noise_that_depends_on_the_state():
 def test_refusals(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_the_usual_step_resolves_the_well_whatever_the_horizon():
+    """A thousandth of a long horizon would step over the relaxation in the well, and halve the time to escape."""
+    d = sp.Symbol("D", positive=True)
+    well = tm.Model(
+        name="well", flow={x: x - x**3}, params={d: 0.1}, start={x: -1}, noise=sp.Matrix([[sp.sqrt(2 * d)]])
+    )
+    exact = float(tm.mean_passage_time(well, -1.0, high=0.0))
+    for horizon in (300.0, 3000.0):
+        found = tm.escape_times(well, "x < 0", horizon, paths=400, rng=1)
+        assert found.attrs["step"] == pytest.approx(0.01)  # the rate in the well is 2
+        assert abs(float(found["mean_time"]) - exact) < 4 * float(found["mean_time_error"])
+    assert tm.escape_times(well, "x < 0", 1e9, paths=1, rng=1, step=10.0).attrs["step"] == 10.0

@@ -55,7 +55,8 @@ TYPOS = [
     ("solve gated --t x", "--t must be a number; got 'x'"),
     ("solve gated --t inf", "--t must be finite; got 'inf'"),
     ("solve gated --t 1,2,1", "strictly increasing"),
-    ("solve gated --t -1,1", "written --t=VALUE"),
+    ("solve gated --t -1,1", "one side of the start at 0; got -1 to 1"),
+    ("solve gated --t -t", "written --t=VALUE"),
     ("solve gated --t=-1,1", "one side of the start at 0; got -1 to 1"),
     ("solve gated --t 1 --tt 2", "unknown argument '--tt'; did you mean '--t'"),
     ("solve gated --t 1 --jsn", "unknown argument '--jsn'; did you mean '--json'"),
@@ -118,7 +119,7 @@ TYPOS = [
     ("answer --compute a:b", "--compute must be a number; got 'a'"),
     ("answer --compute 1e22:1e20", "compute must satisfy 0 < low <= high < inf; got 1e+22:1e+20"),
     ("answer --compute 1e-300:1e300", "compute spans 600 decades; at most 200"),
-    ("answer --diversity -1:3", "written --diversity=VALUE"),
+    ("answer --diversity -1:3", "0 < low <= high"),
     ("answer --diversity=-1:3", "diversity must satisfy 0 < low"),
     ("answer --threshold 1e-5", "threshold must lie in (0.0001, 0.75) (above the perturbation"),
     ("answer --perturbation 0", "perturbation must lie in (0, 0.25); got 0"),
@@ -213,3 +214,27 @@ def test_help_says_what_the_json_is(line, named, tmp_path, capsys, monkeypatch):
 def test_every_command_documents_its_json():
     for name, command in commands().items():
         assert (command.epilog or "").startswith("JSON"), name
+
+
+@pytest.mark.parametrize("value", ["-1e-3", "-1", "-.5e2", "-inf", "-1E+3", "-1,2", "-1e-3:2"])
+def test_negative_numbers_are_values_of_every_option(value, capsys):
+    """With and without exponents, in lists and ranges: argparse takes what it does not know for an option."""
+    commands = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
+    tried = 0
+    for name, command in commands.items():
+        options = [a for a in command._actions if a.option_strings and a.nargs != 0 and not a.choices]
+        for option in options:
+            arguments = [name, *("M" for a in command._actions if not a.option_strings and a.nargs != "?")]
+            for other in command._actions:
+                if other.required and other.option_strings and other is not option:
+                    arguments += [other.option_strings[0], *["1"] * (other.nargs or 1)]
+            arguments += [option.option_strings[0], *[value] * (option.nargs if isinstance(option.nargs, int) else 1)]
+            tried += 1
+            try:
+                found = parser().parse_args(arguments)
+            except SystemExit:
+                assert "must be a" in capsys.readouterr().err  # a number that this option cannot take
+            else:
+                kept = getattr(found, option.dest)
+                assert kept not in (None, option.default) or option.default == -1.0
+    assert tried > 40

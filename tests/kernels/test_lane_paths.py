@@ -12,6 +12,7 @@ import xarray as xr
 from scipy import stats
 
 import toymesa as tm
+from toymesa.kernels.codes import key_of
 from toymesa.kernels.lanes.build import build
 from toymesa.kernels.lanes.emit import Program
 from toymesa.kernels.lanes.layout import aligned
@@ -19,7 +20,6 @@ from toymesa.kernels.lanes.normals import four_normals, philox, round_keys, squa
 from toymesa.kernels.lanes.paths import path_programs
 from toymesa.kernels.philox import fill_normals
 from toymesa.kernels.philox import philox as one_philox
-from toymesa.kernels.schemes import key_of
 
 x, y = sp.symbols("x y", real=True)
 k, s = sp.symbols("k s", positive=True)

@@ -8,8 +8,8 @@ import pytest
 import sympy as sp
 from scipy import stats
 
+from toymesa.kernels.codes import key_of
 from toymesa.kernels.philox import fill_normals, philox
-from toymesa.kernels.schemes import key_of
 
 # the known answers that come with Salmon et al. 2011 (Random123): counter, key, result
 VECTORS = [

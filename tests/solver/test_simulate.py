@@ -34,8 +34,8 @@ def test_stationary_and_transient_moments_of_ornstein_uhlenbeck():
 
 def exact_geometric(step: float, method: str, *, paths: int) -> tuple[np.ndarray, np.ndarray]:
     """End points by a method and by the exact solution on the same noise."""
+    from toymesa.kernels.codes import key_of
     from toymesa.kernels.philox import fill_normals
-    from toymesa.kernels.schemes import key_of
 
     end = tm.simulate(GEOMETRIC, 1.0, paths=paths, step=step, method=method, rng=3)["x"].values[:, -1]
     z = np.empty((paths, round(1 / step)))

@@ -74,7 +74,7 @@ def test_damaged_kernels_of_the_package_are_compiled_again(tmp_path):
 def test_a_code_cache_of_another_cpu_is_not_used(tmp_path):
     """Code compiled for one CPU stands beside that for another; numbers from counting have the same bits from both."""
     code = (
-        "import numpy as np\nfrom toymesa.kernels.philox import fill_normals\nfrom toymesa.kernels.schemes import key_of\nout = np.empty(7)\n"
+        "import numpy as np\nfrom toymesa.kernels.philox import fill_normals\nfrom toymesa.kernels.codes import key_of\nout = np.empty(7)\n"
         "fill_normals(key_of(1), np.uint64(2), np.uint64(3), np.uint64(4), out)\nprint(out.tolist())"
     )
     place = {"NUMBA_CACHE_DIR": str(tmp_path)}

@@ -1,8 +1,8 @@
-"""The states that trajectories ended in, gathered into attractors."""
+"""The states that trajectories ended in, gathered into attractors: steady states, and cycles."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from toymesa.analyse.oscillations import Cycles, cycles_of
 from toymesa.analyse.outcomes import UNRESOLVED, End, state_text
 from toymesa.arguments import Array
 from toymesa.kernels.generate import compile_model
@@ -23,7 +24,8 @@ _SINGULAR = 1e-6  # singular values of the linearization below this share of the
 
 @dataclass(frozen=True)
 class Attractors:
-    """Clusters of end states. centers: (attractor, state). spread: largest extent of each, as ``near`` measures it.
+    """Clusters of end states, then cycles. centers: (attractor, state), of a cycle its mean. spread: largest extent of each,
+    as ``near`` measures it, of a cycle in its states. period: 0 for steady states.
 
     dimension: of the set of steady states that the cluster lies on: 0 for isolated ones; all ends on lines (surfaces) of
     steady states are one cluster, however far apart they lie.
@@ -37,10 +39,13 @@ class Attractors:
     near: float
     tree: cKDTree | None
     owner: Labels
+    period: Array
+    cycles: Cycles
 
     def label(self, end: End) -> Labels:
         """The attractor that each end lies on, -1 where it is none of them or the trajectory failed."""
-        out = np.full(end.status.size, UNRESOLVED, dtype=np.int64)
+        round_ = self.cycles.label(end)
+        out = np.where(round_ == UNRESOLVED, UNRESOLVED, round_ + len(self.names) - len(self.cycles.names))
         fine, places = _usable(self.model, end, self.near)
         rows = np.flatnonzero(fine)
         if self.tree is None or rows.size == 0:
@@ -55,14 +60,31 @@ class Attractors:
         return out
 
 
-def attractors_of(model: Model, end: End, near: float) -> Attractors:
+def attractors_of(model: Model, end: End, near: float, deadline: float) -> Attractors:
+    """What trajectories ended in: steady states, and the attracting cycles of those that never rest."""
+    steady, cycles = _steady(model, end, near), cycles_of(model, end, deadline)
+    if not cycles.names:
+        return steady
+    orbits = [cycles.of(i) for i in range(len(cycles.names))]
+    centers = np.stack([np.mean([o.states.mean(axis=0) for o in group], axis=0) for group in orbits])
+    return replace(
+        steady, names=(*steady.names, *cycles.names), cycles=cycles, centers=np.vstack([steady.centers, centers]),
+        spread=np.append(steady.spread, [max(o.width.max() for o in group) for group in orbits]),
+        dimension=np.append(steady.dimension, np.zeros(len(orbits), np.int64)),
+        period=np.append(steady.period, [g[0].period if len(g) == 1 else np.nan for g in orbits]),
+    )  # fmt: skip
+
+
+def _steady(model: Model, end: End, near: float) -> Attractors:
     """The ends gathered by single linkage, in the distance that ``near`` (1 + |x|) measures; ordered by their states."""
     fine, places = _usable(model, end, near)
     rows = np.flatnonzero(fine)
     n = len(model.states)
     if rows.size == 0:
         none = np.empty(0, np.int64)
-        return Attractors((), np.empty((0, n)), np.empty(0), none, model, near, None, none)
+        return Attractors(
+            (), np.empty((0, n)), np.empty(0), none, model, near, None, none, np.empty(0), Cycles(model, (), (), (), ())
+        )
     # one representative a unit cell: a million ends of one attractor would make a million million pairs
     _, first, back = np.unique(np.round(places), axis=0, return_index=True, return_inverse=True)
     tree = cKDTree(places[first])
@@ -82,7 +104,10 @@ def attractors_of(model: Model, end: End, near: float) -> Attractors:
     rank = np.empty(count, dtype=np.int64)
     rank[order] = np.arange(count)
     names = _names(model.state_names, centers[order], spread[order], dimension[order], near)
-    return Attractors(names, centers[order], spread[order], dimension[order], model, near, tree, rank[group])
+    return Attractors(
+        names, centers[order], spread[order], dimension[order], model, near, tree, rank[group], np.zeros(count),
+        Cycles(model, (), (), (), ()),
+    )  # fmt: skip
 
 
 def _usable(model: Model, end: End, near: float) -> tuple[NDArray[np.bool_], Array]:

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from toymesa.analyse.attractors import Attractors, attractors_of
 from toymesa.analyse.boundary import Edges, edges_of
 from toymesa.analyse.ends import Course
-from toymesa.analyse.outcomes import NEAR, UNRESOLVED, Outcomes, outcomes_of
+from toymesa.analyse.oscillations import RESTLESS
+from toymesa.analyse.outcomes import NEAR, UNRESOLVED, End, Outcomes, outcomes_of
 from toymesa.analyse.proportions import confidence, proportion
 from toymesa.arguments import Array, generator, numbers, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.options import Progress, controls, output_times, shown
+from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
 _MOST_STARTS = 20_000_000
@@ -60,7 +62,8 @@ def basins(
         comparison must be positive), SymPy relation, function of {name: array}, fixed point ({state: value} or with a
         ``.state``), or name of a status ("blow_up"); or a list of fixed points. The first that holds counts. None: the
         steady states found are gathered into attractors (gaps up to ``near`` (1 + |x|); a line or surface of steady
-        states is one), named by their states.
+        states is one), named by their states; and trajectories that never rest into the attracting cycles (of a map,
+        periodic orbits) that they have settled on, named by the period ("cycle" with several values of a parameter).
     t : stop there; None: run until steady (see :func:`toymesa.solve`).
     refine : bracket every boundary between neighbouring starts of a grid to this width, by bisection along their edge.
     level : of the intervals (Wilson) of the shares. For a grid they say what as many random starts would leave open.
@@ -69,7 +72,8 @@ def basins(
     Returns a Dataset over the swept parameters and ``start_<name>`` (or ``sample``): ``label`` (position in the
     dimension ``outcome``; -1 for unresolved: no outcome holds, or ``status`` is not ok), the end states, ``status``; over
     ``outcome``: ``count``, ``fraction``, ``fraction_low``, ``fraction_high``; ``unresolved`` (share). Without outcomes also
-    ``attractor`` (outcome, state), its ``spread`` and ``dimension``. With ``refine``, over ``edge`` and ``side`` (the two
+    ``attractor`` (outcome, state; of a cycle its mean), its ``spread``, ``dimension`` and ``period``. ``attrs["notes"]``
+    (JSON, a list of sentences) says why starts are unresolved. With ``refine``, over ``edge`` and ``side`` (the two
     ends of a bracket): ``edge_<name>``, ``edge_label``; over ``edge``: ``edge_along``, ``edge_width``, ``edge_done``, swept
     parameters.
     Numerical: a bracket holds a boundary of the numerical solution, off from the true one by the solver's error (tighten
@@ -92,11 +96,12 @@ def basins(
     batch = cells(model, asked.start, params, draw)
     data, end = course.run(batch, shown(progress))
     found: Outcomes | Attractors
-    found = named or attractors_of(model, end, scalar("near", near, 0.0, low_open=True))
+    found = named or attractors_of(model, end, scalar("near", near, 0.0, low_open=True), course.deadline)
     label = found.label(end)
     data = _shares(data, batch, asked, found, label, level)
     if isinstance(found, Attractors):
         data = _attractors(data, found)
+    data.attrs["notes"] = json.dumps(_open(end, label))
     if width is not None:
         edges = edges_of(model, batch, asked.coordinates, asked.fixed, label)
         data = data.assign(_boundary(edges.refined(course, found, width), batch, model))
@@ -226,10 +231,30 @@ def _shares(
     return data.assign_coords(outcome=("outcome", np.array(names, dtype=object if not names else str)))
 
 
+def _open(end: End, label: NDArray[np.int64]) -> list[str]:
+    """Why starts are unresolved, a sentence a reason."""
+    rows = label == UNRESOLVED
+    moving = rows & np.isin(end.status, RESTLESS)
+    out = []
+    if moving.any():
+        out.append(
+            f"{int(moving.sum())} starts never came to rest and are on no attracting cycle that was found: they drift, "
+            "wander, or go round a centre (more steps with max_steps, or name where they are by outcomes and t)"
+        )
+    rest = rows & ~moving
+    for code in np.unique(end.status[rest]):
+        status, count = Status(int(code)), int((rest & (end.status == code)).sum())
+        why = "no outcome holds there" if status is Status.OK else f"{status.label}: {status.advice}"
+        out.append(f"{count} starts: {why}")
+    return out
+
+
 def _attractors(data: xr.Dataset, found: Attractors) -> xr.Dataset:
     data["attractor"] = (("outcome", "state"), found.centers, {"long_name": "its state (median over the starts)"})
     data["spread"] = ("outcome", found.spread, {"long_name": "its extent"})
     data["dimension"] = ("outcome", found.dimension, {"long_name": "0 isolated, 1 on a line of steady states, .."})
+    unit = "steps" if found.model.discrete else "time"
+    data["period"] = ("outcome", found.period, {"long_name": "0 for a steady state", "units": unit})
     return data.assign_coords(state=list(found.model.state_names))
 
 

@@ -62,4 +62,4 @@ class Course:
         if not self.how.steady:
             data = data.isel(time=0, drop=True)
             data["t_end"] = (batch.dims, when.reshape(batch.shape), {"long_name": "time at which it ended"})
-        return data, end_of(model, data, batch.params, when)
+        return data, end_of(model, data, batch.params, when, reached)

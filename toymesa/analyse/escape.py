@@ -16,13 +16,12 @@ from toymesa.analyse.proportions import confidence, proportion
 from toymesa.arguments import Array, generator, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, ExpressionError, did_you_mean, named_arguments
 from toymesa.kernels.batch import Controls
-from toymesa.kernels.escape import run_exits
+from toymesa.kernels.codes import STOCHASTIC, key_of
 from toymesa.kernels.generate import compile_model, region_field
-from toymesa.kernels.schemes import STOCHASTIC, key_of
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.options import Progress, shown
-from toymesa.solver.simulate import chosen_method, every_path, in_blocks
+from toymesa.solver.simulate import chosen_method, every_path, in_blocks, usual_step
 from toymesa.status import Status
 from toymesa.symbolic.model import TIME, Model
 from toymesa.symbolic.parse import parse, parse_relation
@@ -52,7 +51,8 @@ def escape_times(
     region : one condition or several, all of which hold inside: text ("x < 0", or a formula that is positive inside),
         SymPy relations or expressions, a list of them, or name -> condition. Over states, parameters and explicit
         observables, not over ``t``. start : inside; a path that starts outside has escaped at 0.
-    t : last time. step : size of the steps (default t/1000). method : "euler", "milstein" or "auto".
+    t : last time. step : size of the steps (default as in
+        :func:`toymesa.simulate`). method : "euler", "milstein" or "auto".
     between : count crossings between steps, by the exact probability and time of a Brownian bridge at frozen drift and
         noise. Without it paths are looked at only at the ends of steps, and escape late by about the root of the step.
     paths, start, params, rng : as in :func:`toymesa.simulate`. level : of the intervals.
@@ -70,7 +70,7 @@ def escape_times(
         raise ArgumentError(f"model {model.name!r} has no noise: its exits are events of toymesa.solve")
     margins = margins_of(model, region)
     end = scalar("t", t, 0.0, low_open=True)
-    size = end / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
+    given = None if step is None else scalar("step", step, 0.0, low_open=True)
     chosen = chosen_method(model, method)
     if chosen not in ("euler", "milstein"):
         raise DomainError(
@@ -79,7 +79,9 @@ def escape_times(
     draw, seed = generator("rng", rng)
     used = int(draw.integers(2**63)) if seed is None else seed
     level = confidence(level)
-    every, names = every_path(cells(model, start, params, draw), whole("paths", paths, 1))
+    batch = cells(model, start, params, draw)
+    size = usual_step(model, batch, end) if given is None else given
+    every, names = every_path(batch, whole("paths", paths, 1))
     found = _escape(model, list(margins.values()), every, names, end, size, chosen, between, used, threads, progress)
     data = _labelled(model, every, found, end, chosen, level)
     data.attrs |= {"region": json.dumps(list(margins)), "step": size, "seed": used, "level": level, "t": end}
@@ -138,6 +140,8 @@ def _escape(
     model: Model, margins: list[sp.Expr], every: Cells, names: NDArray[np.uint64], end: float, step: float, method: str,
     between: bool, seed: int, threads: int | None, progress: Progress,
 ) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    from toymesa.kernels.escape import run_exits
+
     compiled, region = compile_model(model), region_field(model, margins)
     field, noise, show = compiled.field, compiled.noise, shown(progress)
     assert model.noise is not None

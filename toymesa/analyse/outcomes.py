@@ -33,19 +33,25 @@ _COMPARES = re.compile(r"[<>]|==")
 
 @dataclass(frozen=True)
 class End:
-    """Ends of trajectories. values: name of a state, observable or parameter, and ``t`` -> one number a row."""
+    """Ends of trajectories. values: name of a state, observable or parameter, and ``t`` -> one number a row.
+
+    reached: (row, state), where each of them got, also those that failed.
+    """
 
     values: Mapping[str, Array]
     status: Labels
+    reached: Array
 
 
-def end_of(model: Model, data: xr.Dataset, params: Array, when: Any) -> End:
+def end_of(model: Model, data: xr.Dataset, params: Array, when: Any, reached: Array | None = None) -> End:
     """The ends in a Dataset without time, with ``params`` (row, parameter)."""
     rows = params.shape[0]
     values = {n: data[n].values.reshape(rows) for n in (*model.state_names, *model.observables)}
     values |= {n: params[:, i] for i, n in enumerate(model.param_names)}
     values[TIME.name] = np.broadcast_to(np.asarray(when, dtype=float).reshape(-1), rows)
-    return End(values, data["status"].values.reshape(rows).astype(np.int64))
+    if reached is None:
+        reached = np.stack([values[n] for n in model.state_names], axis=1)
+    return End(values, data["status"].values.reshape(rows).astype(np.int64), reached)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.generate import compile_model
 from toymesa.solver.inputs import cells
-from toymesa.symbolic.linear import fixed_point_equations
+from toymesa.symbolic.linear import equation_jacobian, fixed_point_equations
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
@@ -47,8 +47,10 @@ class Rates:
             return
         equations = list(fixed_point_equations(model).values())
         self.residual = _evaluator(model, equations, (self.n,))
-        self.jacobian = _evaluator(model, [sp.diff(e, s) for e in equations for s in model.states], (self.n, self.n))
-        self.by_param = _evaluator(model, [sp.diff(e, s) for e in equations for s in model.params], (self.n, self.k))
+        self.jacobian = _evaluator(model, [d for row in equation_jacobian(model) for d in row], (self.n, self.n))
+        self.by_param = _on_demand(
+            lambda: _evaluator(model, [sp.diff(e, s) for e in equations for s in model.params], (self.n, self.k))
+        )
 
     # residual(x, p) -> (..., n); jacobian(x, p) -> (..., n, n); by_param(x, p) -> (..., n, k)
     residual: Callable[[Any, Any], Array]
@@ -77,6 +79,18 @@ def rates_of(model: Model) -> Rates:
         found = Rates(model)
         object.__setattr__(model, "_rates", found)  # a cache, not a field: the model itself stays as it was
     return found
+
+
+def _on_demand(make: Callable[[], Callable[[Any, Any], Array]]) -> Callable[[Any, Any], Array]:
+    """Derived at the first call: most analyses never ask."""
+    made: list[Callable[[Any, Any], Array]] = []
+
+    def evaluate(x: Any, p: Any) -> Array:
+        if not made:
+            made.append(make())
+        return made[0](x, p)
+
+    return evaluate
 
 
 def _evaluator(model: Model, exprs: Sequence[sp.Expr], shape: tuple[int, ...]) -> Callable[[Any, Any], Array]:

@@ -44,7 +44,10 @@ def signs(matrix: Array, *, discrete: bool) -> list[tuple[complex, int | None]]:
     for v, cosine in zip(values, overlap, strict=True):
         growth = abs(v) - 1.0 if discrete else v.real
         doubt = size * max(_OPEN, _ROUNDING / max(cosine, 1e-14))
-        out.append((complex(v), None if abs(growth) <= doubt else 1 if growth > 0 else -1))
+        if abs(growth) > doubt:
+            out.append((complex(v), 1 if growth > 0 else -1))
+        else:  # a double zero turns for rounding alone
+            out.append((complex(v) if abs(v.imag) > doubt else complex(v.real, 0.0), None))
     return _ordered(out)
 
 

@@ -11,20 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.analyse.certified import continua
-from toymesa.analyse.certified.census import FixedPoint
 from toymesa.analyse.certified.certify import Certifier
 from toymesa.analyse.certified.fixed_points import parameter_values
 from toymesa.analyse.certified.search import Search
+from toymesa.analyse.given_point import given_point, settled, with_numbers
 from toymesa.analyse.rates import Rates, rates_of
 from toymesa.analyse.spectrum import kind, proved_spectrum, signs
-from toymesa.arguments import numbers
-from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.solver.inputs import cells
+from toymesa.errors import ArgumentError
 from toymesa.symbolic.linear import at_params, fixed_point_equations
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
-_NEAR = 1e-5  # how far (relative) from a fixed point a given point may be
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -147,80 +144,12 @@ def stability(model: Model, point: Any, *, params: Mapping[Any, float] | None = 
     values = parameter_values(model, params)
     rates = rates_of(model)
     p = np.array(list(values.values()))
-    given = _given(model, rates, point, values, p)
-    x = _settled(model, rates, given, p)
+    given = given_point(model, rates, point, values, p)
+    if not np.isfinite(rates.jacobian(given, p)).all():
+        rates, p = rates_of(with_numbers(model, values)), np.empty(0)
+    x = settled(model, rates, given, p)
     x, found, certified, dimension = _spectrum(model, rates, x, p, values)
     return _described(model, rates, x, p, found, certified=certified, dimension=dimension)
-
-
-def _given(model: Model, rates: Rates, point: Any, values: Mapping[str, float], p: Array) -> Array:
-    """The point as an array in packing order."""
-    if isinstance(point, FixedPoint):
-        point = point.state
-    if isinstance(point, Mapping):
-        names = {k if isinstance(k, str) else getattr(k, "name", repr(k)) for k in point}
-        allowed = [*model.state_names, *(c.name for chart in model.charts for c in chart.coordinates)]
-        for name in names:
-            if name not in allowed:
-                raise ArgumentError(f"model {model.name!r} has no state {name!r}{did_you_mean(name, allowed)}")
-        batch = cells(model, point, values, np.random.default_rng(0))
-        if batch.dims:
-            raise DomainError("a point has one value a state")
-        covered = {s.name for chart in model.charts for s in chart.to_states} if _has_shares(model, names) else set()
-        missing = [n for n in model.state_names if n not in names | covered]
-        algebraic = {s.name for s in model.algebraic}
-        if hard := [n for n in missing if n not in algebraic]:
-            raise ArgumentError(f"the point has no value for {', '.join(hard)}; model {model.name!r} needs all states")
-        x = batch.starts[0]
-        return _solve_algebraic(rates, x, p) if missing else x
-    x = numbers("point", point)
-    if x.shape != (rates.n,):
-        raise DomainError(f"the point must have {rates.n} values, {', '.join(model.state_names)}; got shape {x.shape}")
-    if not np.isfinite(x).all():
-        raise DomainError("the point must be finite")
-    return x
-
-
-def _has_shares(model: Model, names: set[str]) -> bool:
-    return any(c.name in names for chart in model.charts for c in chart.coordinates)
-
-
-def _solve_algebraic(rates: Rates, x: Array, p: Array) -> Array:
-    """Newton's method for the algebraic states that were not given."""
-    a = rates.algebraic
-    for _ in range(60):
-        step = np.linalg.lstsq(rates.jacobian(x, p)[np.ix_(a, a)], -rates.residual(x, p)[a], rcond=None)[0]
-        x = x.copy()
-        x[a] += step
-        if np.abs(step).max() <= 1e-15 * (1.0 + np.abs(x[a]).max()):
-            break
-    return x
-
-
-def _settled(model: Model, rates: Rates, given: Array, p: Array) -> Array:
-    """The fixed point at the given one, by Gauss-Newton steps; DomainError where there is none within reach."""
-    x = given.copy()
-    reach = _NEAR * (1.0 + np.abs(given))
-    first = rates.residual(given, p)
-    for _ in range(40):
-        f, j = rates.residual(x, p), rates.jacobian(x, p)
-        if not (np.isfinite(f).all() and np.isfinite(j).all()):
-            raise DomainError(f"the rates of model {model.name!r} are not finite at that point")
-        step = -np.linalg.pinv(j, rcond=1e-9) @ f
-        if (np.abs(x + step - given) > reach).any():
-            break
-        x = x + step
-        if np.abs(step).max() <= 4e-16 * (1.0 + np.abs(x).max()):
-            break
-    size = np.abs(rates.jacobian(x, p)) @ (1.0 + np.abs(x)) + np.finfo(float).tiny
-    worst = int(np.argmax(np.abs(first)))
-    if (np.abs(rates.residual(x, p)) > 1e-9 * size).any() or not np.isfinite(first).all():
-        what = "step" if model.discrete else "rate"
-        raise DomainError(
-            f"the point is not a fixed point of model {model.name!r}: "
-            f"the {what} of {model.state_names[worst]!r} there is {first[worst]:.6g}"
-        )
-    return x
 
 
 def _spectrum(

@@ -7,6 +7,7 @@ Nothing heavy is imported before a command needs it, so that ``--help`` answers 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,11 +17,16 @@ from toymesa import __version__
 from toymesa.cli.shapes import SHAPES
 from toymesa.errors import PartialSweep, ToymesaError, ToymesaWarning, did_you_mean
 
+_NEGATIVE = re.compile(r"-(\.?\d|inf|nan)")
 OK, FAILED, USAGE, PARTIAL, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in one line, with the nearest valid name."""
+    """Errors in one line, with the nearest valid name; values such as -1e-3, -inf, -1:2 and -1,0 are numbers, no options."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._negative_number_matcher = _NEGATIVE  # argparse's own knows no exponents before Python 3.14
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """As ever, but what a command does not know is its own error, with its own options."""
@@ -64,7 +70,12 @@ def parser() -> argparse.ArgumentParser:
 
     _answer(command("answer", "the main job: is training still joint when it stops, and what would change that?"))
     _solve(command("solve", "solve a model over time"))
-    _follow(command("follow", "follow fixed points and cycles in a parameter, or folds and Hopf points in two"))
+    _follow(
+        command(
+            "follow",
+            "follow fixed points and cycles in a parameter (of a map too), or folds and Hopf points in two",
+        )
+    )
     _basins(command("basins", "which start ends in which outcome, and where the boundaries run"))
     models = command("models", "list the models, or show one with its equations and claims")
     models.add_argument("name", nargs="?", metavar="NAME")

@@ -95,6 +95,7 @@ def basins_data(found: xr.Dataset) -> dict[str, Any]:
         states = [str(s) for s in found["state"].values]
         for i, row in enumerate(rows):
             row["state"] = dict(zip(states, plain(found["attractor"].values[i]), strict=True))
+            row["period"] = plain(float(found["period"].values[i]))
     data: dict[str, Any] = {
         "model": found.attrs["model"],
         "over": {n: plain(found[d].values) for n, d in zip(names, dims, strict=True)}
@@ -104,6 +105,7 @@ def basins_data(found: xr.Dataset) -> dict[str, Any]:
         "unresolved": float(found["unresolved"]),
         "labels": plain(found["label"].values),
         "complete": float(found["unresolved"]) == 0.0,
+        "notes": json.loads(found.attrs["notes"]),
     }
     if "edge_width" in found:
         data["boundary"] = [_bracket(found.isel(edge=i), names) for i in range(found.sizes["edge"])]
@@ -119,10 +121,11 @@ def _bracket(edge: xr.Dataset, names: Sequence[str]) -> dict[str, Any]:
 
 def basins_page(data: dict[str, Any]) -> str:
     """The shares, and where the boundary runs, for a reader."""
-    rows = [{k: v for k, v in row.items() if k != "state"} for row in data["outcomes"]]
+    rows = [{k: v for k, v in row.items() if k not in ("state", "period")} for row in data["outcomes"]]
     parts = [f"{data['model']}: share of the starts by outcome, with intervals"]
     parts.append(table(rows, ["name", "count", "fraction", "low", "high"]) if rows else "no outcome was found")
     parts.append(f"unresolved: {data['unresolved']:.4g} of the starts")
+    parts += [f"  {note}" for note in data["notes"]]
     brackets = data.get("boundary")
     if brackets is not None:
         parts.append(f"boundary: {len(brackets)} brackets" + ("" if len(brackets) <= 10 else ", the first 10:"))

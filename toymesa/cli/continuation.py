@@ -84,8 +84,8 @@ def follow_page(data: xr.Dataset) -> str:
         elif np.isfinite(data["special_omega"].values[i]):
             row["omega"] = float(data["special_omega"].values[i])
             row["what"] = str(data["special_criticality"].values[i])
-        elif int(data["special_kernel"].values[i]) > 1:
-            row["what"] = f"{int(data['special_kernel'].values[i])} eigenvalues vanish"
+        if not two and int(data["special_kernel"].values[i]) > 1:
+            row["what"] = f"{int(data['special_kernel'].values[i])} eigenvalues at once"
         values = data["special_state"].values[i]
         values = np.where(np.abs(values) < 1e-13 * (1 + np.abs(values).max()), 0.0, values)  # zero but for rounding
         row |= {n: float(v) for n, v in zip(states, values, strict=True)}

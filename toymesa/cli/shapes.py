@@ -15,16 +15,18 @@ SHAPES: dict[str, str] = {
         "no finite number is null; exit code 3 if the status is not ok"
     ),
     "follow": (
-        'JSON: {"branches": [{"param": [..], "states": {name: [..]}, "stable": [..]}], "special": [{"kind": "fold|hopf|branch", '
-        '"param", "state": {..}, "omega", "criticality"}]}, with --cycles also "cycles": [{"param", "period", "low", "high", '
-        '"stable", "kind", "ends_in", "says"}]; with --second {"curves": [{"kind": "fold|hopf", "param", "second"}], "special": '
-        '[{"kind": "cusp|bogdanov-takens|generalized-hopf|zero-hopf", "param", "second", "state"}]}. omega in radians per time; '
-        "omega and criticality are null but at Hopf points. Exit code 3: not everything was followed; what was not is said on "
-        "standard error"
+        'JSON: {"branches": [{"param": [..], "states": {name: [..]}, "stable": [..]}], "special": [{"kind": "fold|hopf|branch" '
+        '(of a map "fold|branch|flip|neimark-sacker"), "param", "state": {..}, "omega", "criticality"}]}, with --cycles also '
+        '"cycles": [{"param", "period", "low", "high", "stable", "kind", "ends_in", "says"}]; with --second {"curves": [{"kind": '
+        '"fold|hopf", "param", "second"}], "special": [{"kind": "cusp|bogdanov-takens|generalized-hopf|zero-hopf", "param", '
+        '"second", "state"}]}. omega in radians per time (of a map: per step); omega and criticality are null but at Hopf '
+        "points, flips and Neimark-Sacker points. Exit code 3: not everything was followed; what was not is said on standard "
+        "error"
     ),
     "basins": (
         'JSON: {"model", "over": {name: [values]} (with --samples [name, ..]), "outcomes": [{"name", "count", "fraction", '
-        '"low", "high", and without --outcome "state": {name: x}}, ..], "unresolved": share, "labels": nested lists in the '
+        '"low", "high", and without --outcome "state": {name: x} (of a cycle its mean) and "period" (0 at rest)}, ..], '
+        '"unresolved": share, "notes": [why, ..], "labels": nested lists in the '
         'order of over (position in outcomes, -1 unresolved), "complete": true if nothing is unresolved, with --refine '
         '"boundary": [{"along": name, "low": {name: x}, "high": {name: x}, "labels": [a, b], "done": true}, ..]}; exit code '
         "3 if something is unresolved"
@@ -74,7 +76,8 @@ SHAPES: dict[str, str] = {
         '"n_eff": {"start", "end", "least", "least_at", "half_at"}, "shares", "shift", "leave", "amplified", "growth", '
         '"growth_at", "shifted": the same or null}, "basins": {"over": {name: [lo, hi, count]}, "outcomes": [{"outcome", '
         '"fraction", "interval"}], "unresolved"} or null, "scans": [{"param", "range": [lo, hi], "here", "tracked", '
-        '"changes": [{"param", "at", "here", "kind": "fold|hopf|branch", "meaning", "copies", "state", "joint", "below", '
+        '"changes": [{"param", "at", "here", "kind": "fold|hopf|branch|flip|neimark-sacker", "meaning", "copies", "state", '
+        '"joint", "below", '
         '"above", "omega", "criticality", "says"}], "side_by_side": [{"low", "high", "equal_potential"}], "left", '
         '"notes"}], "not_looked_at": [text, ..], "complete", "seconds"}; exit code 3 if something was left undecided or '
         "not followed; what is not known is null"

@@ -16,24 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.kernels.arrays import array_function
+from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
 from toymesa.kernels.generate import CompiledModel, observed
 from toymesa.kernels.lanes.grid import grid_function
 from toymesa.kernels.lanes.run import Run, run_lanes
-from toymesa.kernels.report import REPORT
-from toymesa.kernels.tableaus import POWERS
 from toymesa.symbolic.model import TIME
 
 Array = NDArray[np.float64]
-# one trajectory at a time; the codes are those of kernels.integrate, which is compiled by numba and imported when needed
-METHODS = {"auto": -1, "tsit5": 0, "dop853": 1, "rodas5p": 2}
-# the same methods on many trajectories side by side; "lanes" is "auto" there
-LANES = {
-    "lanes": "auto",
-    "taylor-lanes": "taylor",
-    "tsit5-lanes": "tsit5",
-    "dop853-lanes": "dop853",
-    "rodas5p-lanes": "rodas5p",
-}
 _BLOCK = 64
 # numbers read off from which on compiling their formulas is worth it
 _MANY = 20_000
@@ -110,6 +99,7 @@ def run_batch(
     status = np.zeros(rows, dtype=np.int64)
     report = np.zeros((rows, REPORT + compiled.n))
     run = _map_rows if compiled.model.discrete else _flow_rows
+
     compiled.field  # noqa: B018  # compiled here once, not by every thread
     blocks = [slice(i, min(i + _BLOCK, rows)) for i in range(0, rows, _BLOCK)]
     done = 0

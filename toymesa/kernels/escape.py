@@ -13,10 +13,10 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import OVERFLOW
 from toymesa.kernels.explicit import FIELD
 from toymesa.kernels.integrate import finite
 from toymesa.kernels.philox import normals, uniforms
-from toymesa.kernels.report import OVERFLOW
 from toymesa.kernels.stochastic import normal_increments, strong_step
 
 OK, NOT_ESCAPED = 1, 13

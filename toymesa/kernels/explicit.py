@@ -10,6 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import POWERS
 from toymesa.kernels.mend import mend_compiled
 from toymesa.kernels.tableaus import (
     DOP853_A,
@@ -17,7 +18,6 @@ from toymesa.kernels.tableaus import (
     DOP853_D,
     DOP853_E3,
     DOP853_E5,
-    POWERS,
     TSIT5_A,
     TSIT5_C,
     TSIT5_E,

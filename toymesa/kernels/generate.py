@@ -17,7 +17,6 @@ from typing import Any
 import sympy as sp
 
 from toymesa.kernels.cache import load_source
-from toymesa.kernels.nested import nested_source
 from toymesa.kernels.printer import ScalarPrinter, statements
 from toymesa.symbolic.model import TIME, Model
 
@@ -107,12 +106,14 @@ def _branch(exprs: list[sp.Expr], names: dict[sp.Symbol, str], indent: str) -> l
 def field_source(model: Model) -> str:
     """Source of the module with ``field``."""
     if model.inner_run is not None:
+        from toymesa.kernels.nested import nested_source
+
         return nested_source(model, _names(model), _HEADER, _DECORATOR)
-    names, rates, states = _names(model), list(model.flow.values()), model.states
+    names, rates = _names(model), list(model.flow.values())
     residuals = list(model.algebraic.values())
     branches = [
         ("0", rates),
-        ("1", [sp.diff(e, s) for e in rates for s in states]),
+        ("1", list(model.jacobian())),
         ("2", [sp.diff(e, TIME) for e in rates]),
         ("3", residuals),
         ("4", [sp.diff(e, s) for e in residuals for s in model.algebraic]),
@@ -131,6 +132,8 @@ def observe_source(model: Model) -> str:
     """Source of the module with ``observe`` (named ``field`` there too, for one signature everywhere)."""
     exprs = [e for _, e in observed(model)]
     if model.inner_run is not None:
+        from toymesa.kernels.nested import nested_source
+
         return nested_source(model, _names(model), _HEADER, _DECORATOR, read_off=exprs)
     lines = [_HEADER, "", _DECORATOR.format(options=_OPTIONS), "def field(what, t, x, p, out):"]
     body = _loads(exprs, model, "    ") + _branch(exprs, _names(model), "    ")

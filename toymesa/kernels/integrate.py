@@ -11,22 +11,23 @@ import math
 import numba as nb
 import numpy as np
 
-from toymesa.kernels.explicit import FIELD, STAGES, explicit_dense, explicit_step, explicit_stiffness
-from toymesa.kernels.report import (
+from toymesa.kernels.codes import (
     BLOW_UP,
+    DOP853,
     NONFINITE,
     NOT_STEADY,
     OK,
     OVERFLOW,
+    POWERS,
     REPORT,
+    RODAS5P,
     SINGULAR,
     STEP_LIMIT,
     TOO_SMALL,
+    TSIT5,
 )
+from toymesa.kernels.explicit import FIELD, STAGES, explicit_dense, explicit_step, explicit_stiffness
 from toymesa.kernels.rosenbrock import backsolve, factorize, rosenbrock_between, rosenbrock_dense, rosenbrock_step
-from toymesa.kernels.tableaus import POWERS
-
-TSIT5, DOP853, RODAS5P = 0, 1, 2
 
 # explicit methods are limited by stability, not accuracy, when h times the largest rate constant is near these
 _LIMITS = (3.0, 5.5)

@@ -6,8 +6,9 @@ import math
 
 import numba as nb
 
+from toymesa.kernels.codes import POWERS
 from toymesa.kernels.explicit import FIELD
-from toymesa.kernels.tableaus import POWERS, RODAS5P_A, RODAS5P_B, RODAS5P_C, RODAS5P_D, RODAS5P_GAMMA, RODAS5P_H
+from toymesa.kernels.tableaus import RODAS5P_A, RODAS5P_B, RODAS5P_C, RODAS5P_D, RODAS5P_GAMMA, RODAS5P_H
 
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 

@@ -7,10 +7,9 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import NONFINITE, NOT_STEADY, OK, OVERFLOW, POWERS, REPORT
 from toymesa.kernels.explicit import FIELD
 from toymesa.kernels.integrate import finite, integrate
-from toymesa.kernels.report import NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT
-from toymesa.kernels.tableaus import POWERS
 
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 

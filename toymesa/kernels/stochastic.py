@@ -11,11 +11,10 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import MILSTEIN, OK, OVERFLOW, WEAK2
 from toymesa.kernels.explicit import FIELD
 from toymesa.kernels.integrate import finite
 from toymesa.kernels.philox import normals, uniforms
-from toymesa.kernels.report import OK, OVERFLOW
-from toymesa.kernels.schemes import MILSTEIN, WEAK2
 
 _OPTIONS = {"error_model": "numpy", "nogil": True, "cache": True}
 _THREE = math.sqrt(3.0)

@@ -12,9 +12,6 @@ import numpy as np
 # ---------------------------------------------------------------- Tsit5, order 5(4), first same as last
 
 # stage matrix (the last row is the solution), nodes, error weights, interpolant weights of theta, ..., theta^4
-# coefficients a state of an interpolant: degree 7 is the highest
-POWERS = 8
-
 TSIT5_A = np.array(
     [
         [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],

@@ -22,6 +22,8 @@ _MARKS = {
     "fold": ("s", COLORS[1]),
     "hopf": ("o", COLORS[2]),
     "branch": ("D", COLORS[3]),
+    "flip": ("^", COLORS[5]),
+    "neimark-sacker": ("o", COLORS[6]),
     "cycle-fold": ("v", COLORS[4]),
     "period-doubling": ("^", COLORS[5]),
     "torus": ("P", COLORS[6]),
@@ -35,6 +37,8 @@ _MARKS = {
 _NAMES = {
     "hopf": "Hopf",
     "branch": "branch point",
+    "flip": "flip (period doubling)",
+    "neimark-sacker": "Neimark-Sacker",
     "cycle-fold": "fold of cycles",
     "period-doubling": "period doubling",
     "cycle-branch": "branch of cycles",
@@ -69,6 +73,7 @@ def bifurcation_diagram(data: xr.Dataset, *, y: str | None = None, ax: Axes | No
         level = [_level(data, name, states, int(i), param) for i in which]
         _points(ax, data["special_at"].values[which], np.array(level), kind)
     low, high = json.loads(data.attrs["followed"])[param]
+    _level_out(ax)
     ax.set(xlabel=_label(data, param), ylabel=_label(data, name), xlim=(low, high))
     shown = [
         Line2D([], [], color=COLORS[0], label="stable"),
@@ -136,6 +141,14 @@ def _line(ax: Axes, x: np.ndarray, y: np.ndarray, stable: np.ndarray, color: str
             ax.plot(
                 x[a:end], y[a:end], "-" if stable[a] else "--", color=color, lw=width if stable[a] else 0.75 * width
             )
+
+
+def _level_out(ax: Axes) -> None:
+    """What differs by rounding alone is level: without room around it an axis would show the rounding."""
+    low, high = ax.get_ylim()
+    size = max(abs(low), abs(high))
+    if high - low < 1e-9 * (1.0 + size):
+        ax.set_ylim(low - 0.5 * (1.0 + size), high + 0.5 * (1.0 + size))
 
 
 def _draw_cycles(ax: Axes, data: xr.Dataset, state: int) -> None:

@@ -57,7 +57,10 @@ def joint_diagram(symmetric: xr.Dataset, table: xr.Dataset, *, threshold: float,
 
 
 def leader_diagram(stopped: xr.Dataset, *, names: Sequence[str], ax: Axes | None = None) -> Axes:
-    """Who leads at the stop (colour) and how joint it still is (contours of n_eff), over (diversity, compute)."""
+    """Who leads at the stop (colour) and how joint it still is (contours of n_eff), over (diversity, compute).
+
+    Cells that failed are hatched.
+    """
     ax = axes(ax)
     c, n = stopped["compute"].values, stopped["diversity"].values
     ax.set(xscale="log", yscale="log", xlabel="compute (FLOP)", ylabel="diversity (effective tasks)")
@@ -75,8 +78,9 @@ def leader_diagram(stopped: xr.Dataset, *, names: Sequence[str], ax: Axes | None
         ax.clabel(lines, fontsize=8, fmt="%.2f")
     ax.set_title("Who leads at the stop; contours: effective number of mechanisms")
     shown = [i for i in range(len(names)) if (index == i).any()]
+    failed = [Patch(facecolor="white", hatch="///", label="failed")] if not np.isfinite(index).all() else []
     ax.legend(
-        handles=[Patch(color=colors[i], alpha=0.6, label=names[i]) for i in shown],
+        handles=[Patch(color=colors[i], alpha=0.6, label=names[i]) for i in shown] + failed,
         loc="upper right",
         framealpha=0.9,
         frameon=True,
@@ -96,4 +100,5 @@ def _edges(values: np.ndarray) -> np.ndarray:
 def _hatch(ax: Axes, c: np.ndarray, n: np.ndarray, missing: np.ndarray) -> None:
     if missing.any():
         cells = np.ma.masked_where(~missing, np.zeros(missing.shape))
-        ax.pcolor(_edges(c), _edges(n), cells, hatch="///", alpha=0.0)
+        clear = ListedColormap([(0.0, 0.0, 0.0, 0.0)])  # an alpha would take the hatch with it
+        ax.pcolor(_edges(c), _edges(n), cells, cmap=clear, hatch="///", edgecolor="0.35", linewidth=0.0)

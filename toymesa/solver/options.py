@@ -11,7 +11,8 @@ import numpy as np
 
 from toymesa.arguments import Array, numbers, real, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.kernels.batch import LANES, METHODS, Controls
+from toymesa.kernels.batch import Controls
+from toymesa.kernels.codes import LANES, METHODS
 
 Progress = bool | Callable[[int, int], None]
 _MOST_STEPS = 10_000_000

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from toymesa.arguments import Array, generator, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
 from toymesa.kernels.batch import Controls
+from toymesa.kernels.codes import STOCHASTIC, key_of
 from toymesa.kernels.generate import compile_model, milstein_terms
-from toymesa.kernels.schemes import STOCHASTIC, key_of
 from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.options import Progress, output_times, shown
@@ -27,6 +27,7 @@ from toymesa.symbolic.model import Model
 _LANES = "-lanes"
 _SCHEMES = ("auto", *STOCHASTIC)
 _METHODS = (*_SCHEMES, "euler-lanes", "milstein-lanes")
+_SHARE, _MOST_STEPS = 0.02, 1e6  # of the shortest time scale, and steps of one path, where no step is given
 _BLOCK, _LANE_BLOCK = 256, 1024
 
 
@@ -49,8 +50,8 @@ def simulate(
     Parameters
     ----------
     model : a model with noise (see :class:`toymesa.GradientNoise`). t : end time, at which alone the state is kept, or
-        the rising list of times wanted. step : largest step (default a thousandth of the end time); every output time
-        is hit. paths : how many, a dimension ``path`` of the result. start, params : as in :func:`toymesa.solve`.
+        the rising list of times wanted. step : largest step (default: see :func:`usual_step`); every output time is
+        hit. paths : how many, a dimension ``path`` of the result. start, params : as in :func:`toymesa.solve`.
     method : "euler" (Euler-Maruyama; weak order 1, strong order 1/2), "milstein" (strong order 1; needs commuting noise),
         "weak2" (Platen's explicit method of weak order 2, for expectations), or "auto": Milstein where the noise
         commutes, which for additive noise is Euler-Maruyama, else Euler-Maruyama. "euler-lanes" and "milstein-lanes" make
@@ -69,13 +70,14 @@ def simulate(
         raise ArgumentError(f"model {model.name!r} has no noise: use toymesa.solve, or give it some by GradientNoise")
     chosen = path_method(model, method)
     times = path_times(t)
-    size = float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True)
+    given = None if step is None else scalar("step", step, 0.0, low_open=True)
     count = whole("paths", paths, 1)
     draw, seed = generator("rng", rng)
     used = int(draw.integers(2**63)) if seed is None else seed  # recorded, so that every run can be repeated
     batch = cells(model, start, params, draw)
+    size = usual_step(model, batch, float(times[-1])) if given is None else given
     every, names = every_path(batch, count)
-    states, status = _run(model, every, names, times, size, chosen, key_of(used), threads, shown(progress))
+    states, status = _run(model, every, names, times, size, chosen, used, threads, shown(progress))
     rows = every.bad.size
     outcome = Outcome(
         states=states, status=status, steps=np.zeros((rows, 3)), when=np.full(rows, times[-1]),
@@ -86,6 +88,20 @@ def simulate(
         del data.attrs[name]
     data.attrs |= {"step": size, "seed": used}
     return data.drop_vars("nsteps")
+
+
+def usual_step(model: Model, batch: Cells, end: float) -> float:
+    """The step where none is given: a thousandth of the end time, and a fiftieth of the drift's shortest time scale.
+
+    That is read off at the start of the first cell (so that more cells change no bit of the others), in the norm of the
+    Jacobian, and makes no more than a million steps. It is a first guess: halve ``step`` to see the error of one.
+    """
+    n = len(model.states)
+    flat = np.zeros(n * n)
+    compile_model(model).field(1, 0.0, batch.starts[0].copy(), batch.params[0].copy(), flat)
+    fastest = float(np.linalg.norm(flat.reshape(n, n), 2)) if np.isfinite(flat).all() else 0.0
+    size = end / 1000
+    return max(min(size, _SHARE / fastest), end / _MOST_STEPS) if fastest > 0 else size
 
 
 def path_method(model: Model, method: object) -> str:
@@ -172,9 +188,9 @@ def path_runner(
 
 def _run(
     model: Model, every: Cells, names: NDArray[np.uint64], times: Array, step: float, method: str,
-    key: NDArray[np.uint64], threads: int | None, show: Any,
+    seed: int, threads: int | None, show: Any,
 ) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
-    run = path_runner(model, times, step, method)
+    key, run = key_of(seed), path_runner(model, times, step, method)
     states = np.full((every.bad.size, times.size, len(model.states)), np.nan)
     status = np.full(every.bad.size, int(Status.BAD_PARAM), dtype=np.int64)
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from toymesa.arguments import Array, generator, whole
 from toymesa.errors import ArgumentError, DomainError, ToymesaWarning, named_arguments
-from toymesa.kernels.batch import LANES, Controls, interpolate, record, run_batch
+from toymesa.kernels.batch import Controls, interpolate, record, run_batch
+from toymesa.kernels.codes import LANES
 from toymesa.kernels.generate import compile_model
 from toymesa.kernels.lanes.formulas import unsuited
 from toymesa.solver import exact

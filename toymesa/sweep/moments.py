@@ -138,7 +138,7 @@ def _ends(run: Ensemble, time: int) -> End:
     status = np.where(there & (status == Status.OVERFLOW) & (time < run.times.size - 1), int(Status.OK), status)
     values |= {s.name: np.repeat(p, paths) for s, p in zip(run.model.params, run.params, strict=True)}
     values[TIME.name] = np.full(status.size, run.times[time])
-    return End(values, status)
+    return End(values, status, run.states[:, :, time].reshape(status.size, -1))
 
 
 def shares(

@@ -31,6 +31,18 @@ def fixed_point_equations(model: Model) -> dict[sp.Symbol, sp.Expr]:
     return {s: model.algebraic.get(s, e) for s, e in model.flow.items()}
 
 
+def equation_jacobian(model: Model) -> list[list[sp.Expr]]:
+    """The partial derivatives of :func:`fixed_point_equations` with respect to the states, row by row."""
+    equations = fixed_point_equations(model)
+    rows = []
+    for i, (s, e) in enumerate(equations.items()):
+        if s in model.algebraic:
+            rows.append([sp.diff(e, x) for x in model.states])
+        else:
+            rows.append([d - int(model.discrete and i == j) for j, d in enumerate(model.jacobian().row(i))])
+    return rows
+
+
 def linearization(jacobian: Any, model: Model) -> Any:
     """The matrix whose eigenvalues decide stability, from the Jacobian of :func:`fixed_point_equations`.
 

@@ -195,6 +195,11 @@ class Model:
         """
         if self.inner_run is not None:
             raise ModelError(f"model {self.name!r} has a nested inner run: its Jacobian has no symbolic form")
+        return self._slopes
+
+    @cached_property
+    def _slopes(self) -> sp.ImmutableMatrix:
+        """Derived once: every analysis needs it, and of a large model it takes a second."""
         return sp.ImmutableMatrix([[sp.diff(e, s) for s in self.flow] for e in self.flow.values()])
 
     def defaults(self) -> dict[str, float]:

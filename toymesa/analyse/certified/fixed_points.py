@@ -139,7 +139,9 @@ class _Count:
     # ---------------------------------------------------------------- isolated points
 
     def _isolated(self, exprs: Sequence[sp.Expr], inside: Fractions | None, polys: Sequence[Any] | None) -> None:
-        found = candidates(self.states, exprs, inside, polys, self.region, self.budget)
+        transcendental = not all(e.is_rational_function(*self.states) for e in self.equations)
+        also = self.equations if transcendental and exprs is not self.equations else ()
+        found = candidates(self.states, exprs, inside, polys, self.region, self.budget, also)
         part = Certifier(self.states, exprs)
         for lo, hi, near in found.zeros:
             if not self._at_pole(exprs, lo, hi, near):

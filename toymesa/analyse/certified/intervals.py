@@ -22,7 +22,7 @@ from toymesa.symbolic.balls import Undecidable, float_bounds
 
 Array = NDArray[np.float64]
 Interval = tuple[Any, Any]
-_WIDE, _TINY = 2.0**-48, 2.0**-1070
+_WIDE, _TINY, _MAX = 2.0**-48, 2.0**-1070, 1.7976931348623157e308
 
 
 def down(x: Any) -> Any:
@@ -109,6 +109,7 @@ def power(a: Interval, n: int) -> Interval:
 
 def _outward(lo: Any, hi: Any, units: float) -> Interval:
     eps = units * 2.0**-52
+    lo, hi = np.minimum(lo, _MAX), np.maximum(hi, -_MAX)  # what overflows is beyond the largest double
     return lo - (np.abs(lo) * eps + _TINY), hi + (np.abs(hi) * eps + _TINY)
 
 
@@ -138,8 +139,8 @@ def log(a: Interval, seen: Undefined) -> Interval:
 
 
 def exp(a: Interval) -> Interval:
-    """Exponential function."""
-    lo, hi = widened(np.exp(a[0]), np.exp(a[1]))
+    """Exponential function; what overflows is at least the largest double."""
+    lo, hi = widened(np.minimum(np.exp(a[0]), _MAX), np.exp(a[1]))
     return np.maximum(lo, 0.0), hi
 
 

@@ -12,13 +12,17 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from toymesa.analyse.certified.region import Region
-from toymesa.analyse.certified.search import Search
+from toymesa.analyse.certified.search import Found, Search
 from toymesa.analyse.certified.tape import Tape
+from toymesa.analyse.certified.undecided import merged
 from toymesa.symbolic.ideals import Unbounded, real_bounds
 from toymesa.symbolic.patience import OutOfTime, within
 from toymesa.symbolic.systems import Elimination, Fractions, eliminate
 
 Array = NDArray[np.float64]
+
+_DEEPER, _CLOSE = 4, 2.0**-20  # searches within searches, and width (of 1 + |x|) of what needs none
+_LARGE = 2000  # operations of formulas that are not evaluated a second time
 
 
 @dataclass
@@ -30,8 +34,27 @@ class Budget:
     used: int = 0
     spent: set[str] = field(default_factory=set)
 
-    def run(self, search: Search, lo: Array, hi: Array, give_up: Callable[[Array, Array], bool] | None = None) -> Any:
-        """One search on what is left."""
+    def run(self, search: Search, lo: Array, hi: Array, give_up: Callable[[Array, Array], bool] | None = None) -> Found:
+        """One search on what is left of the budget; what a huge box leaves undecided is searched again as a box of its own.
+
+        A search looks no closer than a share of its box: in one of width 1e12 that may be a place of width 1.
+        """
+        found = self._once(search, lo, hi, give_up)
+        for _ in range(_DEEPER):
+            boxes = [(a, b) for a, b in zip(*found.undecided, strict=True)]
+            wide = [(b - a > _CLOSE * (1.0 + np.maximum(np.abs(a), np.abs(b)))).any() for a, b in boxes]
+            if found.spent or not any(wide):
+                break
+            again = merged([box for box, w in zip(boxes, wide, strict=True) if w], lo, hi)
+            parts = [self._once(search, a, b, give_up) for a, b in again]
+            kept = [box for box, w in zip(boxes, wide, strict=True) if not w]
+            left = [*kept, *(box for p in parts for box in zip(*p.undecided, strict=True))]
+            alone = [*zip(*found.unique, strict=True), *(box for p in parts for box in zip(*p.unique, strict=True))]
+            spent = next((p.spent for p in parts if p.spent), "")
+            found = Found(_stacked(alone, lo.size), _stacked(left, lo.size), self.used, spent)
+        return found
+
+    def _once(self, search: Search, lo: Array, hi: Array, give_up: Callable[[Array, Array], bool] | None) -> Found:
         found = search.run(lo, hi, max_boxes=self.boxes - self.used, deadline=self.deadline, give_up=give_up)
         self.used += found.boxes
         if found.spent:
@@ -46,6 +69,11 @@ class Budget:
             "degenerate": "fixed points there are degenerate or not isolated: no search settles them",
         }
         return [texts[why] for why in texts if why in self.spent]
+
+
+def _stacked(boxes: Sequence[tuple[Array, Array]], n: int) -> tuple[Array, Array]:
+    low, high = (np.array([b[k] for b in boxes]).reshape(-1, n) for k in (0, 1))
+    return low, high
 
 
 @dataclass
@@ -64,14 +92,15 @@ def candidates(
     polys: Sequence[Any] | None,
     region: Region,
     budget: Budget,
+    also: Sequence[sp.Expr] = (),
 ) -> Candidates:
     """Every zero of a square system in the region, or everywhere for a polynomial one without a box.
 
-    exprs: the equations. inside, polys: the same as rational functions, where that was possible. Raises DomainError
-    where bounds are missing and cannot be found.
+    exprs: the equations. also: what vanishes there too (the equations before they were taken apart). inside, polys: the
+    same as rational functions, where that was possible. Raises DomainError where bounds are missing and cannot be found.
     """
     lo, hi = region.lo.copy(), region.hi.copy()
-    search = Search(states, exprs)
+    search = Search(states, exprs, also=also)
     if region.missing() and inside is not None and polys is not None and _polynomial(inside, polys):
         try:
             bounds = real_bounds([dict(p) for p in polys], len(states))
@@ -90,7 +119,7 @@ def candidates(
         if found is not None:
             region.require(found.rest, why="it is not polynomial")
             if _nowhere_zero(states, found, lo, hi):
-                return _reduced(states, found, search, lo, hi, budget)
+                return _reduced(states, found, search, lo, hi, budget, also)
         region.require(why="" if inside is not None and _polynomial(inside, polys or ()) else "it is not polynomial")
     # a zero on the face of the box is in the inside of a slightly larger one
     room = (hi - lo) * 1e-6 + 1e-9 * (np.abs(lo) + np.abs(hi))
@@ -126,11 +155,14 @@ def _nowhere_zero(states: Sequence[sp.Symbol], found: Elimination, lo: Array, hi
 
 
 def _reduced(
-    states: Sequence[sp.Symbol], found: Elimination, whole: Search, lo: Array, hi: Array, budget: Budget
-) -> Candidates:
+    states: Sequence[sp.Symbol], found: Elimination, whole: Search, lo: Array, hi: Array, budget: Budget,
+    also: Sequence[sp.Expr],
+) -> Candidates:  # fmt: skip
     """Search among the states that are left, then put the eliminated ones in."""
     others = [states[i] for i in found.rest]
-    search = Search(others, found.left, pieces=found.pieces)
+    put = {states[i]: e.xreplace(dict(found.pieces)) for i, e in zip(found.block, found.solved, strict=True)}
+    also = [e.xreplace(put) for e in also]
+    search = Search(others, found.left, pieces=found.pieces, also=also if sum(map(sp.count_ops, also)) < _LARGE else ())
     solved = Tape(others, found.solved, pieces=found.pieces)
     low, high = lo[found.rest], hi[found.rest]
     room = (high - low) * 1e-6 + 1e-9 * (np.abs(low) + np.abs(high))

@@ -36,7 +36,11 @@ class Found:
 
 
 class Search:
-    """The zeros of ``exprs`` in boxes; fewer than ``symbols``, and a box can be emptied but never settled."""
+    """The zeros of ``exprs`` in boxes; fewer than ``symbols``, and a box can be emptied but never settled.
+
+    also : other expressions that vanish wherever these do. Multiplied by exp(y^2) an equation says nothing where that
+    overflows; as it was it empties the box at once.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Search:
         exprs: Sequence[sp.Expr],
         *,
         pieces: Mapping[sp.Symbol, sp.Expr] | None = None,
+        also: Sequence[sp.Expr] = (),
     ) -> None:
         self.n, self.r = len(symbols), len(exprs)
         known = {d: e for d, e in (pieces or {}).items() if e.free_symbols <= set(symbols)}
@@ -52,6 +57,7 @@ class Search:
         # the values once more, so that it is known where they are defined on the whole box
         wanted = [*(d for row in slopes for d in row), *exprs]
         self._slopes = Tape(symbols, wanted, pieces={**known, **more}, slopes=True)
+        self._also = Tape(symbols, also) if also else None
         square = self.r == self.n
         self._linear = _linear_block(symbols, slopes, {**known, **more}) if square else np.zeros(0, dtype=np.int64)
 
@@ -142,6 +148,9 @@ class Search:
     ) -> tuple[tuple[Array, Array], Array, Array, tuple[Array, Array]]:
         f_lo, f_hi, seen = self._values(lo, hi)
         may = (f_lo <= 0.0).all(axis=1) & (f_hi >= 0.0).all(axis=1) & ~seen.nowhere
+        if self._also is not None:
+            a_lo, a_hi, there = self._also(lo, hi)
+            may &= (a_lo <= 0.0).all(axis=1) & (a_hi >= 0.0).all(axis=1) & ~there.nowhere
         lo, hi, f_size = lo[may], hi[may], np.maximum(-f_lo[may], f_hi[may])
         before = hi - lo
         # wider by a share of itself, and by some roundings where it is a point, so that a zero on a face lies inside

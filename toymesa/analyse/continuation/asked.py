@@ -76,8 +76,8 @@ def asked(
     """Check everything; ``free`` are pairs of parameter name and range."""
     if not isinstance(model, Model):
         raise ArgumentError(f"model must be a toymesa Model; got {type(model).__name__}")
-    if model.discrete:
-        raise ModelError(f"model {model.name!r} is a map: follow needs a flow (take gradient flow instead of descent)")
+    if model.discrete and len(free) > 1:
+        raise ModelError(f"model {model.name!r} is a map: follow traces curves in two parameters for flows only")
     if not model.autonomous:
         raise ModelError(f"model {model.name!r} depends on time t: it has no fixed points to follow")
     names = tuple(model.param(n).name for n, _ in free)

@@ -19,6 +19,7 @@ from toymesa.kernels.arrays import array_function
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
+_HALVINGS = 40  # of a chord between two points of a branch
 _SAMPLES = 33  # parameter values between which a change of sign is looked for
 
 
@@ -152,7 +153,10 @@ def _equal(problem: Problem, pair: _Pair, value: Any) -> tuple[float, float, Arr
     p = problem.params.copy()
     for a, b, ga, gb in zip(places, places[1:], gaps, gaps[1:], strict=False):
         if np.isfinite(ga + gb) and ga * gb < 0 and size > 1e-12:
-            at = float(brentq(gap, a, b, xtol=1e-13 * (1 + abs(b)), rtol=8.9e-16))
+            try:
+                at = float(brentq(gap, a, b, xtol=1e-13 * (1 + abs(b)), rtol=8.9e-16))
+            except ValueError:  # not finite in between: no fixed point was found there
+                continue
             states = both(at)
             if states is not None:
                 p[problem.free[0]] = at
@@ -162,9 +166,25 @@ def _equal(problem: Problem, pair: _Pair, value: Any) -> tuple[float, float, Arr
 
 def _state_at(problem: Problem, segment: Segment, at: float) -> Array | None:
     """The fixed point of a stretch at one parameter value."""
-    guess = np.array([np.interp(at, segment.param, s) for s in segment.states.T])
-    u = problem.unknown(guess, np.array([at]))
-    row = np.zeros(u.size)
+    k = int(np.clip(np.searchsorted(segment.param, at), 1, len(segment.param) - 1))
+    a, b = (problem.unknown(segment.states[i], segment.param[[i]]) for i in (k - 1, k))
+    goal = float(problem.unknown(segment.states[k], np.array([at]))[-1])
+    row = np.zeros(a.size)
     row[-1] = 1.0
-    found = correct(problem, u, row, 20)
-    return None if found is None else problem.state(found)
+    for _ in range(_HALVINGS):  # beside a fold the parameter hardly moves along the branch: cut the chord until it does
+        share = 0.5 if a[-1] == b[-1] else float(np.clip((goal - a[-1]) / (b[-1] - a[-1]), 0.0, 1.0))
+        guess = a + share * (b - a)
+        guess[-1] = goal
+        found = correct(problem, guess, row, 20)
+        if found is not None and np.linalg.norm(found - guess) <= np.linalg.norm(b - a) + 1e-12:
+            return problem.state(found)
+        chord = b - a
+        length = float(np.linalg.norm(chord))
+        middle = None if length == 0 else correct(problem, (a + b) / 2, chord / length)
+        if middle is None:
+            return None
+        if (middle[-1] < goal) == (a[-1] < b[-1]):
+            a = middle
+        else:
+            b = middle
+    return None

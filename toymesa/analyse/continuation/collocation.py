@@ -7,11 +7,13 @@ Piecewise polynomials of degree 4 on a mesh that adapts to the orbit (de Boor an
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
-from scipy.sparse import csc_matrix
+from scipy.sparse import csc_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from toymesa.analyse.continuation.arcs import solved
@@ -59,6 +61,28 @@ def _solved_sparse(a: Array, b: Array) -> Array:
         return np.asarray(splu(csc_matrix(a / size[:, None])).solve(b / size))
     except RuntimeError:  # exactly singular
         return solved(a[:-1], a[-1], b)
+
+
+def _sign_of_determinant(a: Array) -> float:
+    """-1, 0 or 1; by sparse elimination once the matrix is large, like the solution of its equations."""
+    if len(a) < 40:
+        return float(np.linalg.slogdet(a)[0])
+    size = np.linalg.norm(a, axis=1)
+    if not (np.isfinite(size).all() and (size > 0).all()):
+        return 0.0
+    try:
+        factors = splu(csc_matrix(a / size[:, None]))
+    except RuntimeError:  # exactly singular
+        return 0.0
+    moved = _parity(factors.perm_r) * _parity(factors.perm_c)
+    return float(moved * np.prod(np.sign(factors.U.diagonal())))
+
+
+def _parity(permutation: NDArray[Any]) -> int:
+    """1 for an even permutation, -1 for an odd one: by the number of its cycles."""
+    n = len(permutation)
+    links = csr_matrix((np.ones(n), (np.arange(n), permutation)), shape=(n, n))
+    return -1 if (n - int(connected_components(links, directed=False)[0])) % 2 else 1
 
 
 def _powers(roots: NDArray[np.complex128], count: int, n: int) -> NDArray[np.complex128]:
@@ -202,7 +226,7 @@ class Orbits:
         if eliminated is None:
             return 0.0
         signs = np.linalg.slogdet(eliminated[0])[0]
-        return float(np.prod(signs) * np.linalg.slogdet(self._reduced(eliminated[1], direction)[0])[0])
+        return float(np.prod(signs) * _sign_of_determinant(self._reduced(eliminated[1], direction)[0]))
 
     def multipliers(self, w: Array) -> NDArray[np.complex128]:
         """Floquet multipliers, one of them 1: from the cyclic matrix of the intervals' transfer matrices.

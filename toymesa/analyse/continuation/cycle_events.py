@@ -49,7 +49,8 @@ def cycle_specials(
     if w is not None:
         found = read(system, w)
         crossing = found.multipliers[int(np.argmin(np.abs(np.abs(found.multipliers) - 1)))]
-        real = "period-doubling" if crossing.real < 0 else "cycle-branch"
+        turns = (found.q - previous.q) * (cycle.q - found.q) < 0  # by less than the tangents show, in a huge range
+        real = "period-doubling" if crossing.real < 0 else "cycle-fold" if turns else "cycle-branch"
         out.cycles.append(found)
         out.specials.append((len(out.cycles) - 1, "torus" if abs(crossing.imag) > 1e-6 else real))
 

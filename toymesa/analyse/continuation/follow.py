@@ -20,6 +20,7 @@ from toymesa.analyse.continuation.diagram import Diagram
 from toymesa.analyse.continuation.events import Special
 from toymesa.analyse.continuation.labels import curves_dataset, diagram_dataset
 from toymesa.analyse.continuation.normal_forms import Forms
+from toymesa.analyse.continuation.outcome import branching_off
 from toymesa.analyse.continuation.problem import Problem
 from toymesa.analyse.continuation.starts import starting_points
 from toymesa.errors import ArgumentError
@@ -48,11 +49,11 @@ def follow(
     max_points: int = 2000,
     max_branches: int = 100,
 ) -> xr.Dataset:
-    """Follow all fixed points of a flow in a parameter, or with ``second`` its folds and Hopf points in two.
+    """Follow all fixed points of a flow or map in a parameter, or with ``second`` a flow's folds and Hopf points in two.
 
     Parameters
     ----------
-    model : a flow. param, range : the parameter and the two ends between which it varies, inside its domain.
+    model : a flow or a map. param, range : the parameter and the two ends between which it varies, inside its domain.
     params : values of the other parameters, name -> number.
     start : a state (name -> value, shares of a simplex too) or a list of them, from which fixed points are sought by
         Newton's method at the parameter's own value (at both ends of the range if that lies outside); other branches are
@@ -63,7 +64,7 @@ def follow(
         the domains.
     second, range2 : a second parameter and its range: folds and Hopf points are found at several values of it, then
         followed in both.
-    cycles : whether limit cycles are followed from Hopf points. seconds : time after which what is done is returned.
+    cycles : whether limit cycles of a flow are followed from Hopf points. seconds : time after which what is done is returned.
     max_points : of one branch. max_branches : followed at most.
 
     Returns
@@ -74,18 +75,25 @@ def follow(
       ``unstable`` (eigenvalues with positive real part), ``kind`` (one of ``toymesa.analyse.KINDS``),
       ``eigenvalue_re``/``_im`` (point, mode; largest real part first);
     * over ``followed``: ``begins`` and ``ends`` of each branch ("low end", "high end", "closed", "left the box", ...);
-    * over ``special``: ``special_kind`` ("fold", "hopf", "branch"), ``special_branch``, ``special_at`` (the parameter),
-      ``special_state`` (special, state), ``special_omega`` (radians per time), ``special_lyapunov`` (first Lyapunov
-      coefficient), ``special_criticality``, ``special_kernel`` (eigenvalues that vanish at once), ``special_residual``;
+    * over ``special``: ``special_kind`` ("fold", "hopf", "branch"; of a map "fold", "branch", "flip", "neimark-sacker"),
+      ``special_branch``, ``special_at`` (the parameter), ``special_state`` (special, state), ``special_omega`` (radians per
+      time, or per step), ``special_lyapunov`` (the coefficient of the normal form: the first Lyapunov coefficient at a Hopf
+      or Neimark-Sacker point, negative for supercritical; at a flip that of the cube, positive for supercritical),
+      ``special_criticality``, ``special_kernel`` (eigenvalues, or pairs, that cross at once), ``special_residual``;
     * over ``cycle``: ``cycle_family``, ``cycle_at``, ``cycle_period``, ``cycle_low``/``cycle_high`` (cycle, state),
       ``cycle_orbit`` (cycle, phase, state; evenly over one period),
       ``cycle_stable``, ``multiplier_re``/``_im`` (cycle, multiplier) without the trivial one, ``cycle_error`` (how far that
-      is from 1), ``cycle_kind`` ("", "cycle-fold", "period-doubling", "torus", "cycle-branch");
+      is from 1), ``cycle_kind`` ("", "cycle-fold", "period-doubling", "torus", "cycle-branch"). Families are followed
+      through these; what branches off them (cycles of twice the period, tori) is marked there and not followed;
     * over ``family``: ``family_hopf`` (its special point), ``family_ends_in``, ``family_says`` (a sentence).
 
     With two, over ``point``: ``curve``, both parameters, states, ``curve_omega``; over ``followed``: ``curve_kind``, ``begins``,
     ``ends``; over ``special``: ``special_kind`` ("cusp", "bogdanov-takens", "generalized-hopf", "zero-hopf", "hopf-hopf"),
     ``special_curve``, ``special_at``, ``special_second``, ``special_state``, ``special_residual``.
+
+    Of a map eigenvalues are the multipliers, "stable" means all of them inside the unit circle, and there are no cycles in
+    the result: the orbits of period two that begin at flips are the fixed points of ``iterated(model, 2)``, which can be
+    followed in turn; closed invariant curves are not followed.
 
     Special points satisfy their augmented systems to 1e-10 (``special_residual``, in units of the rates). Everything is
     numerical. ``attrs["left"]`` (JSON, a list of sentences) says what was not followed, and then ``attrs["complete"]`` is 0;
@@ -102,7 +110,9 @@ def follow(
         if second is not None:
             return _two(what)
         problem, diagram = _diagram(what, what.values, _places(what))
-        return diagram_dataset(what, diagram, _families(what, problem, diagram) if cycles else [])
+        found = _families(what, problem, diagram) if cycles else []
+        diagram.notes += branching_off(problem, diagram, found)
+        return diagram_dataset(what, diagram, found)
 
 
 def _places(what: Asked) -> Sequence[float]:
@@ -141,7 +151,7 @@ def _families(what: Asked, problem: Problem, diagram: Diagram) -> list[tuple[int
     specials = diagram.specials()
     found: list[tuple[int, Family]] = []
     for index, (_, special) in enumerate(specials):
-        if special.kind != "hopf" or special.hopf is None:
+        if special.kind != "hopf" or special.onset is None:
             continue
         if any(f.ends_in == "hopf" and _same(f, special) for _, f in found):
             continue
@@ -152,7 +162,7 @@ def _families(what: Asked, problem: Problem, diagram: Diagram) -> list[tuple[int
             diagram.left.append("the time was spent before all limit cycles were followed")
             break
         steps = replace(_CYCLES, deadline=what.steps.deadline)
-        one = family(problem, special.u, special.hopf.omega / problem.rate, what.inside, steps)
+        one = family(problem, special.u, special.onset.omega / problem.rate, what.inside, steps)
         if one.ends_in in ("points", "time", "step"):
             diagram.left.append(
                 f"the cycles from the Hopf point at {diagram.where(special.u)} end early ({one.ends_in})"
@@ -183,8 +193,8 @@ def _two(what: Asked) -> xr.Dataset:
         for _, special in diagram.specials():
             at = problem.values(special.u)[what.free[0]]
             u = both.unknown(problem.state(special.u), np.array([at, value]))
-            if special.hopf is not None:
-                curves.follow("hopf", u, special.hopf.omega)
+            if special.onset is not None:
+                curves.follow("hopf", u, special.onset.omega)
             elif len(special.crossing.left) == 1 if special.crossing else special.kind == "fold":
                 curves.follow("fold", u)
     for curve in list(curves.curves):

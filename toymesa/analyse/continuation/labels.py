@@ -33,8 +33,12 @@ def diagram_dataset(what: Asked, diagram: Diagram, families: Sequence[tuple[int,
     lengths = [np.cumsum(np.append(0.0, np.linalg.norm(np.diff(b.points, axis=0), axis=1))) for b in diagram.branches]
     modes = len(problem.differential) if problem.algebraic else problem.n
     eigenvalues = np.array([problem.eigenvalues(u) for u in points]).reshape(len(points), modes)
-    unstable = (eigenvalues.real > _STABLE * problem.rate).sum(axis=1)
-    settled = (eigenvalues.real < -_STABLE * problem.rate).all(axis=1)
+    growth = np.abs(eigenvalues) - 1.0 if problem.discrete else eigenvalues.real
+    unstable = (growth > _STABLE * problem.rate).sum(axis=1)
+    settled = (growth < -_STABLE * problem.rate).all(axis=1)
+    words = [{"long_name": "growth rates", "units": "1/time"}, {"long_name": "frequencies", "units": "rad/time"}]
+    if problem.discrete:
+        words = [{"long_name": "multipliers, real part"}, {"long_name": "multipliers, imaginary part"}]
     data: dict[str, Any] = {
         "branch": (
             "point",
@@ -44,10 +48,14 @@ def diagram_dataset(what: Asked, diagram: Diagram, families: Sequence[tuple[int,
         **_columns(what, problem, points),
         "arclength": ("point", np.concatenate([*lengths, []]), {"long_name": "arclength along the branch, scaled"}),
         "stable": ("point", settled, {"long_name": "every eigenvalue decays"}),
-        "kind": ("point", _text([_kind(v, problem.rate) for v in eigenvalues]), {"long_name": "kind of fixed point"}),
+        "kind": (
+            "point",
+            _text([_kind(problem, v, g) for v, g in zip(eigenvalues, growth, strict=True)]),
+            {"long_name": "kind of fixed point"},
+        ),
         "unstable": ("point", unstable.astype(np.int64), {"long_name": "number of growing eigenvalues"}),
-        "eigenvalue_re": (("point", "mode"), eigenvalues.real, {"long_name": "growth rates", "units": "1/time"}),
-        "eigenvalue_im": (("point", "mode"), eigenvalues.imag, {"long_name": "frequencies", "units": "rad/time"}),
+        "eigenvalue_re": (("point", "mode"), eigenvalues.real, words[0]),
+        "eigenvalue_im": (("point", "mode"), eigenvalues.imag, words[1]),
         "begins": ("followed", _text([b.ends[0] for b in diagram.branches]), {"long_name": "first end of each branch"}),
         "ends": ("followed", _text([b.ends[1] for b in diagram.branches]), {"long_name": "second end of each branch"}),
         **_specials(diagram, name),
@@ -109,19 +117,19 @@ def _columns(what: Asked, problem: Problem, points: Sequence[Array]) -> dict[str
 def _specials(diagram: Diagram, name: str) -> dict[str, Any]:
     problem, found = diagram.problem, diagram.specials()
     free = problem.free[0]
-    hopf = [s.hopf for _, s in found]
+    onsets = [s.onset for _, s in found]
     states = np.array([problem.state(s.u) for _, s in found]).reshape(-1, len(problem.model.states))
     return {
         "special_kind": ("special", _text([s.kind for _, s in found])),
         "special_branch": ("special", np.array([b for b, _ in found], dtype=np.int64)),
         "special_at": ("special", np.array([problem.values(s.u)[free] for _, s in found]), {"long_name": name}),
         "special_state": (("special", "state"), states),
-        "special_omega": ("special", np.array([h.omega if h else np.nan for h in hopf]), {"units": "rad/time"}),
-        "special_lyapunov": ("special", np.array([h.lyapunov if h else np.nan for h in hopf])),
-        "special_criticality": ("special", _text([h.criticality if h else "" for h in hopf])),
+        "special_omega": ("special", np.array([o.omega if o else np.nan for o in onsets]), {"units": "rad/time"}),
+        "special_lyapunov": ("special", np.array([o.lyapunov if o else np.nan for o in onsets])),
+        "special_criticality": ("special", _text([o.criticality if o else "" for o in onsets])),
         "special_kernel": (
             "special",
-            np.array([len(s.crossing.left) if s.crossing else 1 for _, s in found], dtype=np.int64),
+            np.array([len(s.crossing.left) if s.crossing else s.together for _, s in found], dtype=np.int64),
         ),
         "special_residual": ("special", np.array([s.residual for _, s in found])),
     }
@@ -157,9 +165,9 @@ def _cycles(what: Asked, diagram: Diagram, families: Sequence[tuple[int, Family]
     }
 
 
-def _kind(values: NDArray[np.complex128], rate: float) -> str:
-    signs = [0 if abs(v.real) <= _STABLE * rate else 1 if v.real > 0 else -1 for v in values]
-    return kind([(complex(v), s or None) for v, s in zip(values, signs, strict=True)], discrete=False)
+def _kind(problem: Problem, values: NDArray[np.complex128], growth: Array) -> str:
+    signs = [0 if abs(g) <= _STABLE * problem.rate else 1 if g > 0 else -1 for g in growth]
+    return kind([(complex(v), s or None) for v, s in zip(values, signs, strict=True)], discrete=problem.discrete)
 
 
 def _text(values: Sequence[str]) -> NDArray[Any]:

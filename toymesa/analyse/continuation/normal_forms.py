@@ -16,11 +16,13 @@ from toymesa.symbolic.linear import fixed_point_equations
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+_LINEAR = 1e-24
 _NONE = 1e-9  # a coefficient this small beside its own terms is zero
 
 
-class Hopf(NamedTuple):
-    """Frequency (radians per unit of the model's time), first Lyapunov coefficient, and what it means."""
+class Onset(NamedTuple):
+    """What begins at a special point: frequency (radians per unit of the model's time, or per step of a map), the
+    coefficient of the normal form, and what its sign means."""
 
     omega: float
     lyapunov: float
@@ -98,7 +100,7 @@ class Forms:
         return np.asarray(aaa + abb + 1j * (aab + bbb))
 
 
-def hopf(forms: Forms, u: Array, omega: float) -> Hopf:
+def hopf(forms: Forms, u: Array, omega: float) -> Onset:
     r"""The first Lyapunov coefficient at a Hopf point, with ``omega`` in scaled time.
 
     .. math:: l_1 = \frac{1}{2\omega}\,\mathrm{Re}\,\bigl[\langle p, C(q,q,\bar q)\rangle
@@ -115,26 +117,34 @@ def hopf(forms: Forms, u: Array, omega: float) -> Hopf:
     q = q / np.linalg.norm(units @ q)
     overlap = np.vdot(p, q)
     if abs(overlap) < _NONE * np.linalg.norm(q) * np.linalg.norm(p):  # a double zero
-        return Hopf(omega * problem.rate, np.nan, "degenerate")
+        return Onset(omega * problem.rate, np.nan, "degenerate")
     p = p / np.conj(overlap)
     eye = np.eye(len(a))
     try:
         still = np.linalg.solve(a, forms.second(u, q, q.conj()))
         double = np.linalg.solve(2j * omega * eye - a, forms.second(u, q, q))
     except np.linalg.LinAlgError:
-        return Hopf(omega * problem.rate, np.nan, "degenerate")
+        return Onset(omega * problem.rate, np.nan, "degenerate")
     terms = [
-        np.vdot(p, forms.third(u, q)).real,
-        -2 * np.vdot(p, forms.second(u, q, still)).real,
-        np.vdot(p, forms.second(u, q.conj(), double)).real,
+        np.vdot(p, forms.third(u, q)),
+        -2 * np.vdot(p, forms.second(u, q, still)),
+        np.vdot(p, forms.second(u, q.conj(), double)),
     ]
-    value = sum(terms) / (2 * omega)
-    size = sum(map(abs, terms)) / (2 * omega)
-    if not np.isfinite(value) or abs(value) <= (_NONE if forms.how == "symbolic" else 1e-5) * size or size == 0:
-        kind = "degenerate"
-    else:
-        kind = "supercritical" if value < 0 else "subcritical"
-    return Hopf(omega * problem.rate, float(value), kind)
+    value, kind = criticality(forms, q, [t / (2 * omega) for t in terms], stable=-1)
+    return Onset(omega * problem.rate, value, kind)
+
+
+def criticality(forms: Forms, q: Complex, terms: list[Any], *, stable: int) -> tuple[float, str]:
+    """The real part of the sum of the terms, and what its sign means; ``stable``: the sign for which what is born is.
+
+    It is zero where it is small beside the terms themselves (round a centre each of them may be imaginary), or where
+    these are nothing but rounding, in the units of u: along q the equations are linear.
+    """
+    value, size = float(sum(t.real for t in terms)), float(sum(map(abs, terms)))
+    share = _NONE if forms.how == "symbolic" else 1e-5
+    if not np.isfinite(value) or abs(value) <= share * size or size <= _LINEAR * np.linalg.norm(q) ** 2:
+        return value, "degenerate"
+    return value, "supercritical" if value * stable > 0 else "subcritical"
 
 
 def _eigenpair(a: Array, omega: float) -> Complex:

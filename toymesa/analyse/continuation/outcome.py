@@ -1,8 +1,11 @@
-"""What becomes of the oscillation that a Hopf point gives birth to, in a sentence."""
+"""What becomes of an oscillation, in a sentence, and what branches off without being followed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from toymesa.analyse.continuation.cycle import Family
+from toymesa.analyse.continuation.diagram import Diagram
 from toymesa.analyse.continuation.problem import Problem
 
 
@@ -53,3 +56,24 @@ def family_says(name: str, problem: Problem, family: Family) -> str:
     return (
         f"{name}: " + "; ".join(pieces) + "; " + endings.get(family.ends_in, f"not followed further ({family.ends_in})")
     )
+
+
+def branching_off(problem: Problem, diagram: Diagram, families: Sequence[tuple[int, Family]]) -> list[str]:
+    """What begins at the special points and cycles that were found and is not followed, a sentence each."""
+    name = problem.model.name
+    kinds = {s.kind for _, s in diagram.specials()}
+    marked = {kind for _, f in families if f.ends_in != "centre" for _, kind in f.specials}
+    out = []
+    if "flip" in kinds:
+        out.append(
+            f"orbits of period two begin at the flips: the fixed points of iterated({name}, 2), not followed here"
+        )
+    if "neimark-sacker" in kinds:
+        out.append("closed invariant curves begin at the Neimark-Sacker points: not followed")
+    if "period-doubling" in marked:
+        out.append("cycles of twice the period begin at the period doublings: not followed")
+    if "torus" in marked:
+        out.append("invariant tori begin where a pair of multipliers leaves the unit circle: not followed")
+    if "cycle-branch" in marked:
+        out.append("other families of cycles begin at the branch points of cycles: not followed")
+    return out

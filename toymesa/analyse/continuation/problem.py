@@ -8,6 +8,7 @@ divided out, so that a closed system has regular fixed points.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -17,7 +18,7 @@ from scipy.stats import qmc
 from toymesa.analyse.rates import rates_of
 from toymesa.errors import ModelError
 from toymesa.kernels.points import point_function
-from toymesa.symbolic.linear import fixed_point_equations
+from toymesa.symbolic.linear import equation_jacobian, fixed_point_equations
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
@@ -28,7 +29,8 @@ _SAMPLES = 64
 class Problem:
     """F(u) = 0 with u = (y, q): ``residual`` has n entries, ``matrix`` n rows and n + m columns.
 
-    model : a flow without explicit time. params : values of all parameters. free : positions of the m free ones.
+    model : a flow without explicit time, or a map, whose F is f(x) - x. params : values of all parameters. free : positions
+    of the m free ones.
     low, high : their ranges. box : (states, 2), where states are looked for; its widths set their units. start : a state on
     the level set, where something is conserved. n is the number of states less the conserved combinations.
     """
@@ -42,6 +44,7 @@ class Problem:
         self.start = np.asarray(start, dtype=np.float64)
         self.rates = rates_of(model)
         self.algebraic, self.differential = self.rates.algebraic, self.rates.differential
+        self.discrete = model.discrete
         self._values, self._jacobian, self._by_param = _scalar_rates(self)
         scale = np.diff(self.box, axis=1)[:, 0] / 8
         self.units = np.diag(scale)
@@ -62,6 +65,8 @@ class Problem:
             middle,
             *qmc.Halton(len(middle), scramble=False).random(9)[1:] * np.diff(self.box).T + self.box[:, 0],
         ]
+        if self.discrete:  # a step is a step: the multipliers have no unit
+            return 1.0
         sizes = [np.abs(self.project @ self._jacobian(x, self.params) @ self.basis).max() for x in points]
         sizes = [s for s in sizes if np.isfinite(s) and s > 0]
         return float(np.median(sizes)) if sizes else 1.0
@@ -70,7 +75,7 @@ class Problem:
         """Make the rates at these fixed points about 1: those of the whole box may be much larger."""
         sizes = [float(np.abs(self.linearization(u)).max()) for u in points]
         top = max((s for s in sizes if np.isfinite(s)), default=0.0)
-        if top > 0:  # at a special point the linearization may vanish
+        if top > 0 and not self.discrete:  # at a special point the linearization may vanish
             self.rate *= float(np.median([s for s in sizes if s > 1e-6 * top]))
 
     # ---------------------------------------------------------------- coordinates
@@ -116,7 +121,10 @@ class Problem:
         return self.values(np.concatenate([np.zeros(self.n), q]))
 
     def linearization(self, u: Array) -> Array:
-        """The matrix A whose eigenvalues, times ``rate``, decide stability; algebraic states are eliminated."""
+        """The matrix A whose eigenvalues, times ``rate``, decide stability; algebraic states are eliminated.
+
+        Of a map it is df/dx - 1, and ``rate`` is 1.
+        """
         x, p = self.state(u), self.values(u)
         full = self._jacobian(x, p)
         if not self.algebraic:
@@ -139,12 +147,20 @@ class Problem:
             out.append((of(u + step) - of(u - step)) / (2 * h))
         return np.array(out)
 
+    def growth(self, values: NDArray[Any]) -> Array:
+        """What of eigenvalues of the linearization is positive for those that grow: Re, or |multiplier| - 1 of a map."""
+        return np.asarray(np.abs(1.0 + values) - 1.0 if self.discrete else values.real)
+
     def eigenvalues(self, u: Array) -> NDArray[np.complex128]:
-        """Eigenvalues of the linearization in the model's unit of time, largest real part first."""
+        """Eigenvalues of the linearization in the model's unit of time, largest real part first; multipliers of a map,
+        the largest first."""
         a = self.linearization(u)
         if not np.isfinite(a).all():
             return np.full(len(a), np.nan + 0j)
         found = np.asarray(np.linalg.eigvals(a), dtype=np.complex128) * self.rate
+        if self.discrete:
+            found = found + 1.0
+            return found[np.lexsort((-found.imag, -found.real, -np.abs(found).round(12)))]
         return found[np.lexsort((-found.imag, -found.real))]
 
 
@@ -157,7 +173,7 @@ def _scalar_rates(problem: Problem) -> tuple[Callable[..., Array], Callable[...,
         equations = list(fixed_point_equations(model).values())
         params = list(model.params)
         f = point_function(args, equations)
-        j = point_function(args, [sp.diff(e, s) for e in equations for s in model.states])
+        j = point_function(args, [d for row in equation_jacobian(model) for d in row])
         b = point_function(args, [sp.diff(e, params[i]) for e in equations for i in free])
     except ModelError:  # a nested inner run, or a function without a scalar form
         return (
@@ -180,7 +196,7 @@ def _conserved(problem: Problem, scale: Array) -> Array:
     """Orthonormal combinations of the scaled states that the flow never changes, (number, states): numerical rank."""
     model = problem.model
     n = len(model.states)
-    if model.discrete or model.algebraic or n == 1:
+    if model.algebraic or n == 1:
         return np.empty((0, n))
     draws = qmc.Halton(n + problem.m, scramble=False).random(_SAMPLES + 1)[1:]
     rows = []

@@ -29,7 +29,7 @@ from toymesa.symbolic.patience import OutOfTime, within
 
 Array = NDArray[np.float64]
 _PREFERRED = ("diversity", "eps", "mu")  # diversity, ratio of rates, pressure: what the question is about
-_CENSUS, _CONDITIONS, _RUN, _BASINS = 0.35, 0.1, 0.2, 0.2  # shares of the budget that these parts may take
+_CENSUS, _CONDITIONS, _RUN, _BASINS = 0.25, 0.1, 0.2, 0.15  # shares of the budget that these parts may take
 _LEAST = 0.04  # share of the budget below which no scan is begun
 _AROUND = 8.0  # half-width of the box around the start, in 1 + |start|, where one is needed and none was given
 
@@ -77,27 +77,29 @@ def assess(
     ranges = {n: r for n, r in ranges.items() if n in values}
     census, box, missing = _census(quiet, values, first, box, clock.share(_CENSUS))
     left += missing
-    points = _points(quiet, values, census)
+    points, missing = _points(quiet, values, census)
+    left += missing
     run = training(quiet, values, first, points, shift=size, seconds=clock.share(_RUN))
     left += run.left
     points, focus = _focus(quiet, values, points, first, run)
     conditions = None if focus is None else _conditions(quiet, values, points[focus], clock.share(_CONDITIONS))
-    reached = None
-    try:
-        reached = basins_around(quiet, values, first, points, run, clock.share(_BASINS))
-    except (ModelError, DomainError, ArgumentError) as error:
-        left.append(f"basins: {error}")
+    kind = "" if focus is None else points[focus].stability.kind
     found: list[Scan] = []
     for i, (name, ends) in enumerate(ranges.items()):
         if clock.left() < _LEAST * clock.budget:
             rest = list(ranges)[i:]
             left.append(f"{', '.join(rest)} not varied: the budget of {clock.budget:g} s was spent")
             break
-        seconds = clock.left() / (len(ranges) - i)
+        seconds = max(clock.left() - _BASINS * clock.budget, _LEAST * clock.budget) / (len(ranges) - i)
         try:
-            found.append(scan(quiet, name, ends, values, [p.state for p in points], focus, box, seconds))
+            found.append(scan(quiet, name, ends, values, [p.state for p in points], focus, kind, box, seconds))
         except (ModelError, DomainError) as error:
             left.append(f"{name} not varied: {error}")
+    reached = None
+    try:
+        reached = basins_around(quiet, values, first, points, run, clock.share(_BASINS))
+    except (ModelError, DomainError, ArgumentError) as error:
+        left.append(f"basins: {error}")
     return Assessment(
         model=quiet, params=values, start=first, census=census, points=tuple(points), focus=focus, conditions=conditions,
         training=run, basins=reached, scans=tuple(found), left=tuple(left), seconds=clock.spent(), budget=clock.budget,
@@ -205,13 +207,18 @@ def _census(
     return found, around, [f"fixed points outside {text} (give box to look elsewhere)"]
 
 
-def _points(model: Model, values: Mapping[str, float], census: Census | None) -> list[Point]:
+def _points(model: Model, values: Mapping[str, float], census: Census | None) -> tuple[list[Point], list[str]]:
     out: list[Point] = []
-    for p in census.points if census else ():
-        out.append(_point(model, values, p.state, certified=True))
-    for c in census.continua if census else ():
-        out.append(_point(model, values, c.through, certified=c.certified))
-    return out
+    left: list[str] = []
+    found = [(p.state, True) for p in census.points] if census else []
+    found += [(c.through, c.certified) for c in census.continua] if census else []
+    for state, certified in found:
+        try:
+            out.append(_point(model, values, state, certified=certified))
+        except DomainError as error:  # on the edge of where the rates are differentiable
+            where = ", ".join(f"{n} = {v:.4g}" for n, v in state.items())
+            left.append(f"what the flow does near {where}: {error}")
+    return out, left
 
 
 def _point(model: Model, values: Mapping[str, float], state: Mapping[str, float], *, certified: bool) -> Point:

@@ -15,7 +15,14 @@ from toymesa.analyse.report.trained import Training
 from toymesa.symbolic.model import Model
 
 _WIDTH = 110
-_KINDS = {"fold": "fold", "hopf": "Hopf point", "branch": "branch point"}
+_KINDS = {
+    "fold": "fold", "hopf": "Hopf point", "branch": "branch point", "flip": "flip", "neimark-sacker": "Neimark-Sacker point",
+}  # fmt: skip
+_CROSSES = {
+    "hopf": "a complex pair crosses (spiral)",
+    "neimark-sacker": "a pair of multipliers crosses the unit circle (spiral)",
+    "flip": "a multiplier passes -1 (steps go from side to side)",
+}
 _SHOWN = 12  # fixed points and changes that are printed; the data has all of them
 
 
@@ -60,7 +67,7 @@ def _headlines(report: Any) -> list[str]:
     out = []
     for scan in report.scans:
         own = [c for c in scan.changes if c.joint]
-        out += [change_says(c) for c in own]
+        out += [change_says(c, discrete=report.model.discrete) for c in own]
         if not own and scan.tracked:
             kind = report.points[report.focus].stability.kind
             out.append(
@@ -69,7 +76,7 @@ def _headlines(report: Any) -> list[str]:
     return out
 
 
-def change_says(change: Change) -> str:
+def change_says(change: Change, *, discrete: bool = False) -> str:
     """One change of the point in focus, as a sentence."""
     text = f"{change.param} = {change.at:.7g} (here {change.here:.6g}): "
     if GONE in (change.below, change.above):
@@ -77,12 +84,14 @@ def change_says(change: Change) -> str:
         stays = change.below if change.above == GONE else change.above
         text += f"the point exists ({_a(stays)}) on one side only, and is lost {side} it in a fold"
     else:
-        text += f"{_a(change.below)} below, {_a(change.above)} above; {_KINDS[change.kind]}, a "
-        text += (
-            "complex pair crosses (spiral)" if change.meaning == "spiral" else "real eigenvalue crosses zero (saddle)"
+        crosses = _CROSSES.get(
+            change.kind, f"a real {'multiplier passes 1' if discrete else 'eigenvalue crosses zero'} (saddle)"
         )
-    if change.omega is not None:
-        text += f", {change.criticality}, {change.omega:.6g} rad per unit of time"
+        text += f"{_a(change.below)} below, {_a(change.above)} above; {_KINDS[change.kind]}, {crosses}"
+    if change.criticality:
+        text += f", {change.criticality}"
+    if change.omega is not None and change.kind != "flip":
+        text += f", {change.omega:.6g} rad per {'step' if discrete else 'unit of time'}"
     return text + (f". From there {_cycles(change)}" if change.says else "")
 
 
@@ -237,7 +246,8 @@ def _scan(scan: Scan, report: Any) -> str:
         there = {n: float(v) for n, v in shares(report.model, c.state, report.params).items()}
         text += f", at {_state(_coordinates(report.model, c.state, there), 6)}"
         if c.omega is not None:
-            text += f"; {c.criticality}, omega = {c.omega:.6g}"
+            named = [c.criticality] if c.criticality else []
+            text += "; " + ", ".join(named + ([f"omega = {c.omega:.6g}"] if c.kind != "flip" else []))
         lines.append(text + (f"; {_cycles(c)}" if c.says else ""))
     if len(scan.changes) > _SHOWN:
         lines.append(f"and {len(scan.changes) - _SHOWN} more")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from toymesa.analyse.recurrence import Orbit, closed_orbit
 from toymesa.analyse.report.trained import Training
 from toymesa.solver.solve import solve
 from toymesa.status import Status
@@ -15,8 +16,7 @@ from toymesa.symbolic.model import Model
 
 STEPS = 20_000  # of one run
 _TURNS = 40.0  # periods of the growing pair within which a cycle must be reached
-_CLOSED = 1e-3  # relative mismatch after a period below which an orbit is a cycle
-_MAP_STEPS, _MOST_PERIOD = 20_000, 64
+_MAP_STEPS = 20_000
 _LONG = 1e3  # a run that never rests, in the longest time scale of the fixed points
 
 
@@ -35,26 +35,23 @@ def restless(
         return Training(start, what, ended.label, time=span)
     out = Training(start, "wandering", status.label, time=span, course=run)
     late = np.array([run[n].values[2000:] for n in model.state_names])
-    i = int(np.argmax(np.ptp(late, axis=1) / (1.0 + np.abs(late).max(axis=1))))
-    name, level = model.state_names[i], float((late[i].min() + late[i].max()) / 2.0)
     last = dict(zip(model.state_names, late[:, -1].tolist(), strict=True))
-    event = {"section": (model.state(name) - level, {"direction": 1})}
-    seen = solve(model, span / 4.0, params=params, start=last, events=event, on_fail="status", max_steps=10 * STEPS)
-    at, states = seen["event_section"].values, seen["event_section_state"].values
-    if np.isfinite(at).sum() < 3:
+    orbit = closed_orbit(model, params, last, span / 2.0, 10 * STEPS)
+    if orbit is None:
         return out
-    at, states = at[np.isfinite(at)], states[np.isfinite(at)]
-    width = np.ptp(late, axis=1) + 1e-12
-    if (np.abs(states[-1] - states[-2]) <= _CLOSED * width).all():
-        out.ends_in, out.period = "cycle", float(at[-1] - at[-2])
-        once = solve(model, np.linspace(0, out.period, 801), params=params, start=last, on_fail="status")
-        out.low = {n: float(once[n].min()) for n in model.state_names}
-        out.high = {n: float(once[n].max()) for n in model.state_names}
-        outside = (late[i] < out.low[name] - 0.01 * width[i]) | (late[i] > out.high[name] + 0.01 * width[i])
-        early = run[name].values
-        past = np.flatnonzero(early >= out.high[name] - 0.01 * width[i])
-        out.settle = None if outside.any() or not past.size else float(times[past[0]])
+    _round(model, out, orbit)
+    i = int(np.argmax(orbit.width / (1.0 + np.abs(orbit.states).max(axis=0))))
+    name, width = model.state_names[i], float(np.ptp(late[i]))
+    outside = (late[i] < out.low[name] - 0.01 * width) | (late[i] > out.high[name] + 0.01 * width)
+    past = np.flatnonzero(run[name].values >= out.high[name] - 0.01 * width)
+    out.settle = None if outside.any() or not past.size else float(times[past[0]])
     return out
+
+
+def _round(model: Model, out: Training, orbit: Orbit) -> None:
+    out.ends_in, out.period = "cycle", orbit.period
+    out.low = dict(zip(model.state_names, orbit.states.min(axis=0).tolist(), strict=True))
+    out.high = dict(zip(model.state_names, orbit.states.max(axis=0).tolist(), strict=True))
 
 
 def _orbit(model: Model, params: Mapping[str, float], start: Mapping[str, float], status: Status) -> Training:
@@ -63,14 +60,10 @@ def _orbit(model: Model, params: Mapping[str, float], start: Mapping[str, float]
     ended = Status(int(run["status"].values))
     if ended is not Status.OK:
         return Training(start, "away" if ended is Status.BLOW_UP else "open", ended.label, time=_MAP_STEPS)
-    late = np.array([run[n].values[-2 * _MOST_PERIOD :] for n in model.state_names])
     out = Training(start, "wandering", status.label, time=_MAP_STEPS, course=run)
-    for period in range(2, _MOST_PERIOD + 1):
-        if (np.abs(late[:, period:] - late[:, :-period]).max(axis=1) <= 1e-6 * (1.0 + np.abs(late).max(axis=1))).all():
-            out.ends_in, out.period = "cycle", float(period)
-            out.low = dict(zip(model.state_names, late.min(axis=1).tolist(), strict=True))
-            out.high = dict(zip(model.state_names, late.max(axis=1).tolist(), strict=True))
-            break
+    orbit = closed_orbit(model, params, {n: float(run[n].values[-1]) for n in model.state_names}, 1.0, STEPS)
+    if orbit is not None and orbit.period > 1:
+        _round(model, out, orbit)
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ _FOUND = 1e-2  # how close (in 1 + |state|) a branch must pass by the point to b
 _SEARCH = 0.75  # of the time of a scan for finding every branch
 _MOST_BRANCHES = 4  # with which the coexistence of stable states is worked out
 GONE = "gone"
+_WANT = "followed from the fixed points above alone, for want of time"
+_LARGE = 4  # states of a model that is followed from its known points first
+_PATIENCE = 5.0  # times as long as that took must be left for a search of all branches
+_MEANINGS = {"hopf": "spiral", "neimark-sacker": "spiral", "flip": ""}  # of the others "saddle"
 _SAME = 1e-7  # of the range: special points this close are one event, or copies of one by a symmetry
 
 
@@ -28,10 +33,11 @@ _SAME = 1e-7  # of the range: special points this close are one event, or copies
 class Change:
     """A value of a parameter at which fixed points change.
 
-    kind : "fold", "hopf" or "branch". here : the parameter's own value. copies : special points at this value (several by
-    a symmetry). below, above : kind of the point in question on both sides, where this is a change of that point
-    (``joint``). omega (radians per time), criticality : of a Hopf point. meaning : the sense in which stability is lost:
-    "saddle" or "spiral". says : what the oscillation ends in.
+    kind : "fold", "hopf" or "branch", of a map also "flip" or "neimark-sacker". here : the parameter's own value. copies :
+    special points at this value (several by a symmetry). below, above : kind of the point in question on both sides, where
+    this is a change of that point (``joint``). omega (radians per time, or per step), criticality : of a Hopf point, flip
+    or Neimark-Sacker point. meaning : the sense in which stability is lost: "saddle", "spiral", or "" at a flip (steps go
+    from side to side). says : what the oscillation ends in.
     """
 
     param: str
@@ -106,33 +112,43 @@ def scan(
     params: Mapping[str, float],
     points: Sequence[Mapping[str, float]],
     focus: int | None,
+    kind: str,
     box: Any,
     seconds: float,
 ) -> Scan:
     """Follow the fixed points in one parameter and read off where the one in ``focus`` changes.
 
-    points : those at ``params``. Branches are looked for all over the box for a share of the time; where the point in focus
-    is on none of them then, from the points alone.
+    points : those at ``params``; kind : of the one in focus. Branches are looked for all over the box for a share of the
+    time; where the point in focus is on none of them then, from the points alone.
     """
     others, here = {n: v for n, v in params.items() if n != name}, params[name]
-    seconds = max(seconds, 0.01)
-    diagram = follow(model, name, ends, params=others, box=box, seconds=_SEARCH * seconds)
-    tracked = None if focus is None else _branch_of(diagram, name, here, points[focus])
-    left = json.loads(diagram.attrs["left"])
-    if (
-        focus is not None
-        and tracked is None
-        and ends[0] <= here <= ends[1]
-        and any("time was spent" in l for l in left)
-    ):
-        begin = [points[focus], *(p for i, p in enumerate(points) if i != focus)]
-        rest = (1.0 - _SEARCH) * seconds
-        diagram = follow(model, name, ends, params=others, box=box, start=begin, seconds=rest, cycles=False)
-        tracked = _branch_of(diagram, name, here, points[focus])
-        left = ["followed from the fixed points above alone, for want of time", *json.loads(diagram.attrs["left"])]
+    end = time.monotonic() + max(seconds, 0.01)
+    known = None if focus is None else [points[focus], *(p for i, p in enumerate(points) if i != focus)]
+
+    def followed(share: float, start: Any = None) -> tuple[xr.Dataset, Any, list[str]]:
+        limit = max(share * (end - time.monotonic()), 0.01)
+        more = {} if start is None else {"start": start, "cycles": False}
+        found = follow(model, name, ends, params=others, box=box, seconds=limit, **more)
+        where = None if focus is None else _branch_of(found, name, here, points[focus])
+        return found, where, json.loads(found.attrs["left"])
+
+    near = None  # from the points alone: of a large model first, so that the answer does not wait for a search
+    began = time.monotonic()
+    if known is not None and len(model.states) > _LARGE:
+        near = followed(0.8, known)
+    took = time.monotonic() - began
+    if near is None or end - time.monotonic() > _PATIENCE * took:
+        diagram, tracked, left = followed(_SEARCH if near is None else 1.0)
+        cut = any("time was spent" in line for line in left)
+        if known is not None and tracked is None and ends[0] <= here <= ends[1] and cut:
+            diagram, tracked, left = near or followed(1.0, known)
+            left = [_WANT, *left]
+    else:
+        diagram, tracked, left = near
+        left = [_WANT, *left]
     drift = [line for line in left if line.startswith("drift:")]  # what there is, and nothing left undone
     left = [line for line in left if line not in drift]
-    own = {} if tracked is None else _flips(diagram, name, *tracked)
+    own = {} if tracked is None else _own_changes(diagram, name, here, kind, *tracked)
     return Scan(
         param=name, low=ends[0], high=ends[1], here=here, diagram=diagram, tracked=tracked is not None,
         changes=_changes(diagram, name, here, own), side_by_side=_side_by_side(model, diagram),
@@ -163,28 +179,33 @@ def _branch_of(
     return None if best is None or best[0] > _FOUND else (best[1], best[2])
 
 
-def _flips(diagram: xr.Dataset, name: str, rows: NDArray[np.int64], j: int) -> dict[float, tuple[str, str]]:
-    """Parameter -> kinds before and after, along the branch from the point on in both directions; the first change each."""
+def _own_changes(
+    diagram: xr.Dataset, name: str, here: float, kind: str, rows: NDArray[np.int64], j: int
+) -> dict[float, tuple[str, str]]:
+    """Parameter -> kinds before and after, along the branch from the point on in both directions; the first change each.
+
+    The point itself, of a known kind, lies at ``here`` after the row j: a special point may be the very next row.
+    """
     span = float(np.ptp(json.loads(diagram.attrs["followed"])[name]))
     at = diagram["special_at"].values
     q, kinds = diagram[name].values[rows], diagram["kind"].values[rows]
     special = np.array([bool((np.abs(at - v) <= 1e-12 * span).any()) for v in q])
     out: dict[float, tuple[str, str]] = {}
     for direction, begin in ((1, j + 1), (-1, j)):
-        last: int | None = None  # the last row that is no special point
+        last, before = here, kind  # the last point that is no special one
         passed: float | None = None
         for k in range(begin, len(rows) if direction > 0 else -1, direction):
             if special[k]:
                 passed = float(q[k])
                 continue
-            if last is not None and passed is not None:
-                before, after = str(kinds[last]), str(kinds[k])
-                turns = (q[last] - passed) * (q[k] - passed) > 0  # a fold: on the other side it does not exist
+            after = str(kinds[k])
+            if passed is not None:
+                turns = (last - passed) * (q[k] - passed) > 0  # a fold: on the other side it does not exist
                 if turns or _calm(before) != _calm(after):
                     sides = (before, GONE if turns else after)
-                    out[passed] = sides if q[last] < passed else (sides[1], sides[0])
+                    out[passed] = sides if last < passed else (sides[1], sides[0])
                     break
-            last, passed = k, None
+            last, before, passed = float(q[k]), after, None
     return out
 
 
@@ -215,7 +236,7 @@ def _changes(diagram: xr.Dataset, name: str, here: float, own: Mapping[float, tu
         omega = float(diagram["special_omega"].values[i])
         out.append(
             Change(
-                param=name, at=at, here=here, kind=kind, meaning="spiral" if kind == "hopf" else "saddle",
+                param=name, at=at, here=here, kind=kind, meaning=_MEANINGS.get(kind, "saddle"),
                 copies=len(group),
                 state=dict(zip(states, diagram["special_state"].values[i].tolist(), strict=True)),
                 joint=bool(near), below=below, above=above, omega=omega if math.isfinite(omega) else None,

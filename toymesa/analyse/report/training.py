@@ -92,7 +92,7 @@ def _which(points: Sequence[Any], end: Mapping[str, float]) -> int | None:
 
 def _span(model: Model, params: Mapping[str, float], start: Mapping[str, float], end: Mapping[str, float]) -> float:
     """A time by which the run has come within a millionth of its end, where the closed form says only that it will."""
-    times = np.append(0.0, 2.0 ** np.arange(-10, 50))
+    times = np.append(0.0, 2.0 ** np.arange(0 if model.discrete else -10, 50))
     run = solve(model, times, params=params, start=start, on_fail="status")
     gap = _distance(run, model.state_names, end)
     far = np.flatnonzero(~(gap < 1e-6 * max(float(np.nanmax(gap)), 1e-300)))
@@ -106,7 +106,9 @@ def _distance(run: xr.Dataset, names: Sequence[str], end: Mapping[str, float]) -
 
 
 def _times(model: Model, params: Mapping[str, float], start: Mapping[str, float], span: float) -> Array:
-    """From the fastest time scale at the start on, so that what happens early is seen too."""
+    """From the fastest time scale at the start on, so that what happens early is seen too; of a map whole steps."""
+    if model.discrete:
+        return np.unique(np.append(0.0, np.round(np.geomspace(1.0, max(math.ceil(span), 1), 8 * _SAMPLES))))
     matrix = rates_of(model).linearization(np.array(list(start.values())), np.array(list(params.values())))
     fastest = float(np.linalg.norm(matrix, 2)) if np.isfinite(matrix).all() else 0.0
     first = min(1e-4 * span, 0.01 / fastest if fastest > 0 else math.inf)

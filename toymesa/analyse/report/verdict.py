@@ -46,7 +46,7 @@ def verdict(model: Model, points: Sequence[Any], focus: int | None, run: Trainin
     stability = point.stability
     calm = stability.kind.startswith("stable")
     stable = True if calm else None if stability.kind in ("centre", "undecided") else False
-    text = f"{_opening(joint, stable, stability.meaning)} {_what(model, joint, point, focus)}"
+    text = f"{_opening(joint, stable, stability)} {_what(model, joint, point, focus)}"
     text += f" is {_kind(stability)}."
     if joint == "shares":
         text += _others(points, focus)
@@ -60,9 +60,9 @@ def verdict(model: Model, points: Sequence[Any], focus: int | None, run: Trainin
     return Verdict(joint=joint, stable=stable, meaning=stability.meaning, point=focus, n_eff=point.n_eff, sentence=text)
 
 
-def _opening(joint: str, stable: bool | None, meaning: str) -> str:
-    subject = "Joint optimization" if joint != "states" else "The flow"
-    if meaning == "drift":
+def _opening(joint: str, stable: bool | None, stability: Any) -> str:
+    subject = "Joint optimization" if joint != "states" else f"The {'map' if stability.discrete else 'flow'}"
+    if stability.meaning == "drift":
         return f"{subject} is neither held nor pushed away (drift):"
     if stable is None:
         return f"Whether {subject[0].lower() + subject[1:]} is stable is not decided by first order:"
@@ -96,6 +96,9 @@ def _kind(stability: Any) -> str:
         "drift": "one of a line or surface of fixed points: along it nothing holds the state, away from it perturbations decay",
         "undecided": "undecided: a growth rate is zero, or too small to be told from it",
     }
+    if stability.discrete and stability.kind in ("saddle", "unstable") and not stability.meaning:
+        every = "some perturbations grow, from side to side at every step"
+        return f"a saddle: {every}" if stability.kind == "saddle" else f"unstable: {every}"
     if stability.kind == "saddle" and stability.meaning == "spiral":
         return "a saddle with a growing spiral: some perturbations grow in turns"
     return words.get(stability.kind, stability.kind)

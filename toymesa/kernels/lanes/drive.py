@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from toymesa.kernels.codes import BLOW_UP, NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT, STEP_LIMIT, TOO_SMALL
 from toymesa.kernels.lanes.layout import (
     ACCEPTED,
     ACTIVE,
@@ -36,7 +37,6 @@ from toymesa.kernels.lanes.layout import (
     TURNED_STIFF,
     UNDEFINED,
 )
-from toymesa.kernels.report import BLOW_UP, NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT, STEP_LIMIT, TOO_SMALL
 
 # statuses of a trajectory that is not finished: it goes on with implicit lanes, or starts again outside the lanes, where
 # pivots are chosen and a step is shortened until its interpolant is finite

@@ -7,8 +7,8 @@ import math
 import numba as nb
 import numpy as np
 
+from toymesa.kernels.codes import OK, OVERFLOW
 from toymesa.kernels.lanes.numba_types import PROGRAM
-from toymesa.kernels.report import OK, OVERFLOW
 
 # rows: the number of the next draw and that of the last; the path's names; steps made in this interval. The state
 # follows, then parameters, the variates of one step, those of a draw, and the next draw half made.
