@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real, vectorized
 from toymesa.theorems.mechanisms.stopping import stretched
 
 _SETTLED = -60.0  # ln of the reliance left to all losers: below it no criterion on the leaders changes in float64
@@ -31,6 +31,7 @@ _FAR = 300.0  # ln(-u) is cut here, where every other reliance has long been 0, 
 _WITHIN = 8  # points looked at inside one integration step, so that no crossing hides between its ends
 
 
+@vectorized(perturbation=1, shares=1, log_odds=1, rates=1)
 def critical_collapse(
     criterion: str,
     value: ArrayLike,
@@ -60,6 +61,7 @@ def critical_collapse(
     return as_given(_ParameterFree(odds, eta).first_reaching(measure, limit))
 
 
+@vectorized(perturbation=1, shares=1, log_odds=1, rates=1)
 def exact_stop_diversity(
     residual: ArrayLike,
     criterion: str,
@@ -86,6 +88,7 @@ def exact_stop_diversity(
         return as_given(stretched(x**2 / eta, r))
 
 
+@vectorized(perturbation=1, shares=1, log_odds=1, rates=1)
 def reliances_at_stop(
     coordinate: ArrayLike,
     *,

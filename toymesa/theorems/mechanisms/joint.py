@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ive, kve
 
 from toymesa.errors import DomainError
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real, vectorized
 from toymesa.theorems.mechanisms.confluent import responses
 
 _LONGEST = 1e20  # relaxation times
@@ -38,6 +38,7 @@ class Perturbation(NamedTuple):
 # ---------------------------------------------------------------- the joint trajectory
 
 
+@vectorized()
 def joint_content(
     t: ArrayLike,
     *,
@@ -57,6 +58,7 @@ def joint_content(
     return as_given(case.start * np.exp(-case.a * case.t) + case.f / (case.k * case.a) * case.gone)
 
 
+@vectorized()
 def joint_error(
     t: ArrayLike,
     *,
@@ -70,6 +72,7 @@ def joint_error(
     return as_given(case.rest * case.gone + (1.0 - case.f * case.start) * np.exp(-case.a * case.t))
 
 
+@vectorized()
 def internal_time(
     t: ArrayLike,
     *,
@@ -110,6 +113,7 @@ class _Joint:
 # ---------------------------------------------------------------- its instability
 
 
+@vectorized()
 def joint_growth(
     t: ArrayLike,
     *,
@@ -152,6 +156,7 @@ def joint_growth(
         return as_given(value if log else np.exp(value))
 
 
+@vectorized()
 def joint_perturbation(
     t: ArrayLike,
     *,

@@ -16,11 +16,12 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from toymesa.theorems.arguments import Array, as_given, count, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, positive, real, vectorized
 
 # ---------------------------------------------------------------- first order in the perturbation
 
 
+@vectorized()
 def stop_diversity(
     residual: ArrayLike,
     *,
@@ -50,6 +51,7 @@ def stop_diversity(
     return as_given(stretched(converged, real("residual", residual, 0.0, 1.0)))
 
 
+@vectorized()
 def stop_diversity_converged(
     *, perturbation: ArrayLike, threshold: ArrayLike, mechanisms: ArrayLike = 2, gate_rate: ArrayLike = 1.0
 ) -> Array:
@@ -61,6 +63,7 @@ def stop_diversity_converged(
         return as_given(growth**2 / k / eta)
 
 
+@vectorized()
 def early_stopping_gain(residual: ArrayLike) -> Array:
     r"""The factor :math:`1/(1-\sqrt r)^2` by which stopping at ``residual`` raises the tolerable diversity.
 
@@ -69,6 +72,7 @@ def early_stopping_gain(residual: ArrayLike) -> Array:
     return as_given(stretched(np.ones(()), real("residual", residual, 0.0, 1.0)))
 
 
+@vectorized()
 def collapse_coordinate(diversity: ArrayLike, residual: ArrayLike, *, gate_rate: ArrayLike = 1.0) -> Array:
     r"""X = sqrt(n eta_p) (1 - sqrt r), the one number that reliances at the stop depend on (mechanisms 1.7).
 
@@ -114,6 +118,7 @@ class Window(NamedTuple):
     high: Array
 
 
+@vectorized()
 def reversal_window(
     *,
     perturbation: ArrayLike,
