@@ -28,7 +28,8 @@ def time_to_reach(
 
     strength : x > 0. target : s > 0. start : x_0 > 0, on the same side of the target. depth : D >= 1, or inf. Negative
     where x lies behind the start, inf at the target, nan on its other side. A series on each side of s/2 (of
-    3s/2 beyond the target), converging geometrically at every depth: relative error about 1e-13.
+    3s/2 beyond the target), converging geometrically at every depth. Relative error, measured against 60 digits for D
+    from 1 to 1e4: below 1e-13 where x and x_0 differ by a thousandth or more, about 1e-16 x_0/\|x - x_0\| closer together.
     """
     x, s, x0, d = _arguments(strength, target, start, depth)
     e, scale = _scale(s, d)

@@ -199,8 +199,9 @@ def free_energy_crossings(
     (a e^-c > 1/e). Where a <= 0 (the better one also has the smaller coefficient, or equal losses) there is one
     crossing, returned first, and inf; with equal coefficients likewise, where bits and losses disagree.
 
-    Numerical: Newton's method from a bound on the far side of the root, on e^u - u in u = ln(aN), monotone, up to the
-    point where the two crossings merge. Measured against 40 digits: MEASURED.
+    Numerical: Newton's method from a bound on the far side of the root, on e^u - u in u = ln(aN), monotone. Relative
+    error, measured against 50 digits for \|c\| <= 200: below 1e-13 where a e^(1-c) < 0.9, then about 1e-14/sqrt(1 - a
+    e^(1-c)), up to 2e-7 where the two crossings merge and rounding the arguments moves them as far.
     """
     l1, l2 = (real("losses", l) for l in pair("losses", losses))
     c1, c2 = (nonnegative("coefficients", c) for c in pair("coefficients", coefficients))

@@ -141,13 +141,16 @@ def joint_growth(
     Exact to first order in the perturbation. Hyperbolic and Bessel cases by scipy (relative error of the logarithm
     about 1e-14), the others and extreme Bessel orders by ball arithmetic to full double precision (milliseconds each), and
     where diversity is so large that this takes too long by a Riccati equation (error of the logarithm below 1e-10, and
-    1e-12 of it).
+    1e-12 of it; up to 1e-6 where pressure acts for very many of its own times, and beyond that a SolveError).
     """
     t_, n, k, eta, decay, pressure = _case(t, diversity, mechanisms, gate_rate, lam, mu)
     even = decay == eta * pressure
     s = np.asarray(internal_time(t_, mechanisms=k, lam=decay))
     value = -decay * t_ + _log_cosh(np.sqrt(eta / k) * np.sqrt(n) * s)
     value = np.where(even, value, np.where(decay == 0.0, _log_bessel(t_, n, k, eta, pressure), np.nan))
+    # what comes back by way of the contents is of second order in kappa s, however much longer contents last
+    fed = 2.0 * np.log(np.sqrt(eta / k) * np.sqrt(n) * s) + np.maximum(eta * pressure - decay, 0.0) * t_
+    value = np.where(~even & (fed < -50.0), -eta * pressure * t_, value)
     rest = np.isnan(value)
     if np.any(rest):
         cases = zip(*(v[rest] for v in (t_, n, k, eta, decay, pressure)), strict=True)
