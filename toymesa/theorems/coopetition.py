@@ -76,12 +76,14 @@ def measured_lifetime(
     never learned to half its strength, SolveError if it is not given up within ten times the leading-order lifetime.
     """
     alpha, m = (scalar(n, v, 0.0, low_open=True) for n, v in (("competition", competition), ("floor", floor)))
-    cap = 10.0 * float(lifetime(competition=alpha, floor=m, own=own, shared=shared)) + 1e4
+    a0, d0 = scalar("own", own), scalar("second", second)
+    b0, c0 = (scalar("shared", s) for s in pair("shared", shared))
+    cap = 10.0 * float(lifetime(competition=alpha, floor=m, own=a0, shared=(b0, c0))) + 1e4
     run = solve(
         coopetition(),
         [cap],
         params={"competition": alpha, "floor_1": m},
-        start={"a": own, "b": shared[0], "c": shared[1], "d": second},
+        start={"a": a0, "b": b0, "c": c0, "d": d0},
         events={"half": (f"mechanism_1 - {_HALF}", {})},
         rtol=rtol,
         atol=1e-12,
@@ -108,7 +110,7 @@ def approach_rates(
     both nonzero (DomainError otherwise).
     """
     alpha, m = nonnegative("competition", competition), nonnegative("floor", floor)
-    b, c = (real("shared", s) for s in pair("shared", shared))
+    alpha, m, b, c = np.broadcast_arrays(alpha, m, *(real("shared", s) for s in pair("shared", shared)))
     if np.any(b * c == 0.0):
         raise DomainError("shared must be two nonzero factors; got 0")
     own = (0.5 + m) * (1.0 / b**2 + 1.0 / c**2 + (b * c) ** 2)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import exprel
 
 from toymesa.errors import DomainError
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real, vectorized
+from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real, scalar, vectorized
 
 _TERMS, _MORE_TERMS = 60, 100  # the series fall at least like 2^-n, beyond the target like (2/3)^n
 _MOST_STEPS = 3000  # far from the target one is worth a factor e at least in strength; the numbers have 1400 of them
@@ -71,9 +71,9 @@ def effective_rank(time: ArrayLike, *, targets: ArrayLike, start: float = 1e-3, 
 
     time : any shape. targets : > 0, one a mode. start, depth : as in :func:`course`, common to the modes.
     """
-    s = np.atleast_1d(positive("targets", targets))
-    t = nonnegative("time", time)
-    return as_given(np.asarray(course(t[..., None], target=s, start=start, depth=depth) / s).sum(axis=-1))
+    s, t = np.atleast_1d(positive("targets", targets)), nonnegative("time", time)
+    x0, d = scalar("start", start), scalar("depth", depth, infinite=True)
+    return as_given(np.asarray(course(t[..., None], target=s, start=x0, depth=d) / s).sum(axis=-1))
 
 
 @vectorized()
@@ -168,7 +168,13 @@ def _inverted(t: Array, s: Array, x0: Array, d: Array) -> Array:
     # below the target and for e > 0, u^e is at least 2^-e from y = 0 on: a much closer bound
     high = np.where(below & (e > 0), np.minimum(high, np.maximum(y0, 0.0) + 2.0**e * wanted), high)
     # from the left where the clock is concave in y, from the right where it is convex: every step then comes closer
-    y = np.minimum(np.where(below & (e < 0), low, high), _NEAREST)
+    y = np.where(below & (e < 0), low, high)
+    # far from the target the clock is a power of u: that is close there, and late everywhere
+    base = first + np.where(power == 0.0, 0.0, power * np.where(below, 1.0, -1.0)) * wanted
+    far = np.where((power < 0.0) & (base > 0.0), base, 1.0) ** (1.0 / np.where(power < 0.0, power, -1.0))
+    guess = np.where(below, np.log(far) - np.log1p(-np.minimum(far, 0.5)), -np.log(np.maximum(far, 2.0) - 1.0))
+    y = np.where((power < 0.0) & (base > 0.0) & np.where(below, far < 0.5, far > 2.0), np.clip(guess, low, high), y)
+    y = np.minimum(y, _NEAREST)
     u0, v0 = _share(y0, below)
     for _ in range(_MOST_STEPS):
         u, v = _share(y, below)

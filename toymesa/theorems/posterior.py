@@ -79,6 +79,8 @@ def _against(
         raise DomainError(f"there is no law {law!r}{did_you_mean(str(law), _LAWS)}")
     b, l = _hypotheses(bits, losses)
     gamma = scalar("prior_strength", prior_strength, 0.0)
+    power, speed = (scalar(n, v, 0.0, low_open=True) for n, v in (("exponent", exponent), ("pace", pace)))
+    q = scalar("slowing", slowing, 0.0, 1.0, high_open=True)
     if law == "gradient_flow":
         t = nonnegative("time", time)[..., None]
         return [(np.asarray(gamma * _LN2), b), (t, l)]
@@ -90,9 +92,7 @@ def _against(
         if c.shape[-1:] != b.shape[-1:]:
             raise DomainError(f"coefficients has {c.shape[-1:]} hypotheses and bits {b.shape[-1:]}")
         return [(np.asarray(gamma * _LN2), b), (n, l), (np.log(n), c)]
-    power = scalar("exponent", exponent, 0.0, low_open=True)
-    q = scalar("slowing", slowing, 0.0, 1.0, high_open=True)
-    return [(np.asarray(gamma * _LN2), b**power), (scalar("pace", pace, 0.0, low_open=True) * n ** (1.0 - q), l)]
+    return [(np.asarray(gamma * _LN2), b**power), (speed * n ** (1.0 - q), l)]
 
 
 def _hypotheses(bits: ArrayLike, losses: ArrayLike) -> tuple[Array, Array]:

@@ -166,6 +166,8 @@ def best_stop(*, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> BestSto
 
 def _best(case: _Case) -> tuple[float, float, float]:
     fast, slow = float(case.fast), float(case.slow)
+    if not np.isfinite(fast):
+        raise FloatingPointError("a rate")
     last = 60.0 / (slow if slow > 1e-300 else fast)
     grid = np.geomspace(1e-9 / fast, last, 1500)
     values = case.slope(grid)

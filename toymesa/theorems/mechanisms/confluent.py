@@ -57,7 +57,8 @@ def responses(t: float, n: float, k: float, eta: float, lam: float, mu: float) -
             return _settled((pp, pc, cp, cc), settled - log_x, gamma, beta * settled.exp(), mean, half)
     if order > _MOST_ORDER:
         raise SolveError(
-            f"decay or pressure over the other rates is {order:.1g} and must be at most {_MOST_ORDER:g}", status="overflow"
+            f"decay or pressure over the other rates is {order:.1g} and must be at most {_MOST_ORDER:g}",
+            status="overflow",
         )
     bits = 2 * _PARAMETER_BITS if gamma > 0 else _BESSEL_BITS
     while bits <= _MOST_BITS:
