@@ -22,11 +22,11 @@ _BLOCKS = {"a": [[1.0]], "b": [[0.5]], "e": [[0.3]], "D": [[1.0]], "C": [[0.3]]}
 _ONE = {"rates": 1.0, "log_odds": [0.1, 0.0]}
 SPECIAL: dict[str, dict[str, Any]] = {
     "coopetition.measured_lifetime": {
-        "competition": 5.0,
+        "competition": 20.0,
+        "floor": 0.5,
         "own": 0.3,
-        "shared": (0.3, 0.4),
-        "second": 1e-3,
-        "rtol": 1e-6,
+        "shared": (0.1, 0.1),
+        "second": 0.01,
     },
     "in_context.head_time": {"head": 0.2, "start": 0.1},
     "linear.flow_course": {"start": [1.0, 0.5]},

@@ -174,7 +174,7 @@ def _inverted(t: Array, s: Array, x0: Array, d: Array) -> Array:
     far = np.where((power < 0.0) & (base > 0.0), base, 1.0) ** (1.0 / np.where(power < 0.0, power, -1.0))
     guess = np.where(below, np.log(far) - np.log1p(-np.minimum(far, 0.5)), -np.log(np.maximum(far, 2.0) - 1.0))
     y = np.where((power < 0.0) & (base > 0.0) & np.where(below, far < 0.5, far > 2.0), np.clip(guess, low, high), y)
-    y = np.minimum(y, _NEAREST)
+    y = np.minimum(np.where(np.isinf(wanted), np.inf, y), _NEAREST)
     u0, v0 = _share(y0, below)
     for _ in range(_MOST_STEPS):
         u, v = _share(y, below)
