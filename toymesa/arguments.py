@@ -113,12 +113,13 @@ def nonnegative(name: str, value: ArrayLike) -> Array:
     return real(name, value, 0.0)
 
 
-def count(name: str, value: ArrayLike, minimum: int = 2) -> Array:
-    """``value`` as a float64 array of whole numbers, ``minimum`` or more."""
-    array = real(name, value, minimum)
+def count(name: str, value: ArrayLike, minimum: int = 2, maximum: float = math.inf) -> Array:
+    """``value`` as a float64 array of whole numbers from ``minimum`` to ``maximum``."""
+    array = real(name, value, minimum, maximum)
     whole = array == np.floor(array)
     if not np.all(whole):
-        raise DomainError(f"{name} must be whole numbers, {minimum} or more; got {array[~whole].flat[0]:g}")
+        allowed = f"{minimum} or more" if maximum == math.inf else f"from {minimum} to {maximum:g}"
+        raise DomainError(f"{name} must be whole numbers, {allowed}; got {array[~whole].flat[0]:g}")
     return array
 
 

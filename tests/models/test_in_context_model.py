@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import toymesa as tm
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.models import find
-from toymesa.models.in_context import NOISE, D, N, U, V, in_context
+from toymesa.models.in_context import NOISE, D, N, U, V, in_context, label_noise, singular_values
 from toymesa.plot import in_context_course
 from toymesa.theorems import in_context as ic
 
@@ -145,3 +145,23 @@ def test_the_figure_shows_what_it_is_given():
     swept = tm.solve(MODEL, 40.0, params={"context": [8.0, 32.0]})
     labels = [line.get_label() for line in in_context_course(swept).lines]
     assert labels == ["context 8", "context 32"]
+
+
+def test_a_head_is_as_strong_as_its_cube():
+    model = in_context(features=2, heads="separate")
+    run = tm.solve(model, [0.0, 5.0], start={"head_1": 0.3, "head_2": -0.4})
+    for i in (1, 2):
+        np.testing.assert_allclose(run[f"strength_{i}"], run[f"head_{i}"] ** 3, rtol=1e-14)
+
+
+def test_moments_of_a_singular_direction():
+    """Normal noise of variance sigma^2/n, and a singular value of either sign with r^2 an eigenvalue of S."""
+    noise, direction = label_noise(N, NOISE), singular_values(D, N)
+    assert [noise(power) for power in range(5)] == [1, 0, NOISE / N, 0, 3 * NOISE**2 / N**2]
+    assert [direction(power) for power in (0, 1, 2, 3)] == [1, 0, 1, 0]
+    assert sp.expand(direction(4) - (1 + (D + 1) / N)) == 0
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert in_context(np.int64(2)).name == "in_context"
+    assert len(in_context(features=np.int32(2)).params) == len(in_context(features=2).params)

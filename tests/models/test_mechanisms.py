@@ -5,6 +5,7 @@ import sympy as sp
 
 from toymesa.errors import ArgumentError, ModelError
 from toymesa.models import MODELS, find, gated, mechanisms
+from toymesa.symbolic.model import at_start
 
 
 def written_out(names, model):
@@ -83,3 +84,13 @@ def test_find():
     assert find("gated") is gated
     with pytest.raises(ArgumentError, match="did you mean 'mechanisms'"):
         find("mechanism")
+
+
+def test_the_joint_course_is_for_what_starts_equal():
+    """Every condition holds where all is equal and the reliances are level, and fails where one thing differs."""
+    model = mechanisms(("a", "b", "c"))
+    (form,) = model.closed_forms
+    level = dict.fromkeys(model.params, sp.Integer(1)) | {at_start(s): sp.Integer(0) for s in model.states}
+    assert [c for c in form.conditions if c.subs(level) != sp.true] == []
+    for state in model.states[1:]:  # of contents the first is the reference
+        assert any(c.subs(level | {at_start(state): 1}) == sp.false for c in form.conditions), state

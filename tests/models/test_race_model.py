@@ -9,9 +9,10 @@ import sympy as sp
 import toymesa as tm
 from toymesa.errors import ArgumentError, DomainError, ModelError
 from toymesa.models import find
-from toymesa.models.race import grown, race
+from toymesa.models.race import clock, grown, race
 from toymesa.plot import race_shares
-from toymesa.theorems.race import stop
+from toymesa.symbolic.model import InternalTimeForm, at_start
+from toymesa.theorems.race import pole, stop
 
 KINDS = [(1, 1), (2, 2), (1, 1.5, 3), (2 + 1e-9, 2.5)]
 
@@ -157,3 +158,40 @@ def test_what_is_refused(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
         race(**arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depths", [(2, 2), (1, 3, 4)])
+def test_every_lead_is_over_the_last_mechanism(depths):
+    model = race(depths)
+    own = [
+        clock(w, d) / r for w, d, r in zip(model.states, map(sp.Integer, depths), list(model.params)[1::2], strict=True)
+    ]
+    leads = [invariant.expr for invariant in model.invariants.values()]
+    assert [sp.simplify(found - (c - own[-1])) for found, c in zip(leads, own[:-1], strict=True)] == [0] * (
+        len(depths) - 1
+    )
+
+
+def test_beyond_a_pole_the_error_is_negative():
+    """So that the root before it is the first one."""
+    model = race((3, 1))
+    form = next(f for f in model.closed_forms if isinstance(f, InternalTimeForm))
+    values = {s: p.default for s, p in model.params.items()} | {at_start(w): sp.Rational(1, 2) for w in model.states}
+    late = float(pole(start=0.125, depth=3)) * 1.01
+    assert float(form.rate.subs(values).subs(form.internal, late)) < 0
+
+
+def test_a_start_without_error_has_no_internal_time():
+    """It is at rest, and the clock would be divided by 0."""
+    form = next(f for f in race((2, 2)).closed_forms if isinstance(f, InternalTimeForm))
+    half = {at_start(w): sp.sqrt(sp.Rational(1, 2)) for w in race((2, 2)).states}
+    assert form.conditions[0].subs(half) == sp.false
+    assert form.conditions[0].subs(dict.fromkeys(half, 0)) == sp.true
+
+
+def test_shares_of_a_total_of_one():
+    model = race((2, 2))
+    at = dict.fromkeys(model.states, sp.sqrt(sp.Rational(1, 2))) | {s: p.default for s, p in model.params.items()}
+    share = next(v for n, v in model.observables.items() if n.startswith("share_"))
+    assert float(share.subs(at)) == pytest.approx(0.5)
+    assert float(model.observables["n_eff"].subs(at)) == pytest.approx(2.0)

@@ -12,7 +12,7 @@ import toymesa as tm
 from toymesa.kernels.entire import ENTIRE
 from toymesa.symbolic.balls import evaluate
 from toymesa.symbolic.entire import PAIRS, FlowComponent, StepComponent
-from toymesa.symbolic.linear_flow import LARGEST, linear_parts, linear_solution
+from toymesa.symbolic.linear_flow import LARGEST, linear_parts, linear_solution, with_linear_solution
 
 x, y, w, v = sp.symbols("x y w v", real=True)
 k, h, gamma = sp.symbols("k h gamma", positive=True)
@@ -246,3 +246,22 @@ def test_a_batch_has_the_bits_of_its_cells(model):
                 for n in model.state_names:
                     one, other = alone[n].values[0], float(batch[n].sel(a=a, b=b, time=t))
                     assert one == other or (np.isnan(one) and np.isnan(other))
+
+
+@pytest.mark.parametrize("rate", [-1, 0, 1, 2])
+def test_a_state_alone_with_a_whole_rate(rate):
+    """x' = z x + b, z = 0 and 1 among them: z = 0 alone is linear in time."""
+    model = with_linear_solution(tm.Model(name="alone", flow={x: rate * x + c}, params={c: 3.0}, start={x: 2.0}))
+    found = tm.solve(model, [0.0, 0.5], method="closed")["x"].values[-1]
+    expected = 2 + 3 * 0.5 if rate == 0 else 2 * np.exp(rate / 2) + 3 * np.expm1(rate / 2) / rate
+    assert found == pytest.approx(expected, rel=1e-14)
+
+
+def test_functions_of_one_number_are_printed_as_such():
+    z = sp.Symbol("z", real=True)
+    mean, slope = (next(p for p in PAIRS if p.__name__ == f"Flow{n}") for n in ("Mean", "Slope"))
+    text = sp.latex(mean(z, 0, z**2, k) ** 2)
+    assert text.startswith(r"\left[")
+    assert text.endswith("^{2}")
+    assert r"\pm" in sp.latex(mean(z, c, z**2 - c, k))
+    assert r"\mathrm{slope}" in sp.latex(slope(z, 0, z**2, k))

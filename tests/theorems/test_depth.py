@@ -144,3 +144,8 @@ def test_ends(x, start, expected):
 def test_refusals(call, words):
     with pytest.raises(tm.DomainError, match=words):
         call()
+
+
+def test_the_models_effective_rank_is_the_sum_of_learned_shares():
+    run = tm.solve(tm.models.depth(2), [0.0, 3.0], params={"target_1": 2.0, "target_2": 0.5})
+    np.testing.assert_allclose(run["effective_rank"], run["x_1"] / 2.0 + run["x_2"] / 0.5, rtol=1e-14)

@@ -146,7 +146,7 @@ def test_equal_coefficients_are_bits_against_losses():
         (lambda: theorems.shares(1.0, bits=[1, 2], losses=[1, 2], law="bayes"), "there is no law 'bayes'"),
         (lambda: theorems.shares(-1.0, bits=[1, 2], losses=[1, 2]), "time must lie in"),
         (lambda: theorems.shares(0.0, bits=[1, 2], losses=[1, 2], law="power"), "time must lie in"),
-        (lambda: theorems.shares(1.0, bits=[1, 2, 3], losses=[1, 2]), "bits has 3 hypotheses and losses 2"),
+        (lambda: theorems.shares(1.0, bits=[1, 2, 3], losses=[1]), "bits has 3 hypotheses and losses 1"),
         (lambda: theorems.shares(1.0, bits=[1, 2], losses=[1, 2], law="free_energy"), "needs coefficients"),
         (lambda: theorems.leader(1.0, bits=[1], losses=[1], lw="power"), "did you mean 'law'"),
         (lambda: theorems.ever_leading(bits=[[1]], losses=[1]), "must be one-dimensional"),
@@ -187,3 +187,12 @@ def test_other_base_optimizers_and_a_free_choice_of_hypotheses():
     model = tm.models.posterior([f"h{i}" for i in range(6)], optimizer=tm.Descent(0.1))
     assert model.discrete
     assert len(model.states) == 5
+
+
+@pytest.mark.parametrize("law", ["gradient_flow", "free_energy", "power"])
+def test_the_effective_number_is_that_of_the_shares(law):
+    model = tm.models.posterior(law=law)
+    run = tm.solve(model, [0.0, 1.0, 30.0])
+    p = np.array([run[name].values for name in run if str(name).startswith("p_")])
+    np.testing.assert_allclose(p.sum(axis=0), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(run["n_eff"], np.exp(-(p * np.log(p)).sum(axis=0)), rtol=1e-12)

@@ -306,8 +306,10 @@ def test_bad_input_is_named():
         critical_collapse("leader", 0.5, perturbation=[0.1, 0.1])
     with pytest.raises(DomainError, match="shares must sum to 1"):
         critical_collapse("leader", 0.5, shares=[0.1, 0.1])
-    with pytest.raises(DomainError, match="rates must be one number or 2"):
+    with pytest.raises(ArgumentError, match=r"shares \(2,\), rates \(3,\)"):
         critical_collapse("leader", 0.5, shares=[0.5, 0.5], rates=[1, 2, 3])
+    with pytest.raises(DomainError, match="rates must be one number or 2"):
+        critical_collapse("leader", 0.5, shares=[0.5, 0.5], rates=[[1], [2]])
     with pytest.raises(ArgumentError, match="residual must be real numbers"):
         early_stopping_gain("half")
 

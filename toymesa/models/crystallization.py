@@ -25,6 +25,9 @@ Exact (``derivations/crystallization_6_*``): the whole course for both kinds of 
 moves by at most the fraction 1 - exp(-pi/(4 sqrt H)) of its gap (exact foresight: 1 - exp(-pi/sqrt(2H))): it crystallizes;
 the time course of the defection near T. H = 0 is the plain flow w' = eta (1-w).
 
+The defection takes a time of about 1/(eta sqrt H). Where training is very much longer, a numerical method can step over it
+and miss what it moves; the closed form does not.
+
 *Unstable* means a drift here: at full deference no value of w is preferred by the base loss. No simplicity enters. The
 base loss is no potential: it depends on time through d*, and rises when the agent defects.
 

@@ -21,6 +21,9 @@ Exact: the whole solution in internal time s, ds = g dt, and the separatrix
 :math:`(m-w)\sqrt{n\eta_d} + (d-d^*)\sqrt{\eta_w+\eta_m}`, with :math:`d^* = \eta_w/(\eta_w+\eta_m)`, whose sign is
 kept for ever (``derivations/gated_1_3_*``). Training ends at the first positive root of g(s).
 
+*Unstable* means a saddle: the joint course, on the separatrix, is left exponentially in s. The end of training is a
+surface of rest, along which noise would drift. *Simple* means implicit bias alone (rates and start); there is no prior.
+
 Left out: a gate confined to [0, 1] (the simplex of ``mechanisms``), decay, pressure, more than two mechanisms.
 
 Reference: Saxe, McClelland and Ganguli 2014 (arXiv 1312.6120) for exact linear-network dynamics in this spirit.

@@ -45,6 +45,7 @@ References: Zhang, Frei and Bartlett 2023 (arXiv 2306.09927); Zhang, Singh, Lath
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import sympy as sp
@@ -159,6 +160,7 @@ def in_context(
     ArgumentError and DomainError for unusable options.
     """
     _check(steps, features, heads)
+    steps, features = int(steps), None if features is None else int(features)
     common: dict[str, Any] = {"optimizer": optimizer, "name": "in_context", "question": _QUESTION, "reference": _SOURCE}
     if features is not None and heads == "separate":
         return _separate(features, common)
@@ -277,7 +279,7 @@ def _check(steps: int, features: int | None, heads: str) -> None:
     for name, value, most in (("steps", steps, MOST_STEPS), ("features", features, MOST_FEATURES)):
         if name == "features" and value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, Integral):
             raise ArgumentError(f"{name} must be a whole number from 1 to {most}; got {value!r}")
         if not 1 <= value <= most:
             raise DomainError(f"{name} must be a whole number from 1 to {most}; got {value!r}")

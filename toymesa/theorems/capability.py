@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, exponent, nonnegative, positive, real, vectorized
 
 
 class Factors(NamedTuple):
@@ -37,6 +37,7 @@ class Losses(NamedTuple):
 # ---------------------------------------------------------------- inner time, and the shift
 
 
+@vectorized()
 def losses(kappa: ArrayLike, w: ArrayLike, *, target: ArrayLike, deploy_target: ArrayLike) -> Losses:
     r"""What a shift of the base target does, and what it does not (capability 3.1).
 
@@ -50,6 +51,7 @@ def losses(kappa: ArrayLike, w: ArrayLike, *, target: ArrayLike, deploy_target: 
     return Losses(*(as_given(np.asarray(gap**2 / 2.0)) for gap in (k * v - b, k * v - shifted, (1.0 - k) * v)))
 
 
+@vectorized()
 def reached(inner_time: ArrayLike) -> Array:
     r"""kappa = 1 - e^(-tau), the share of its optimum that an inner run of that time reaches (capability 3.1).
 
@@ -58,6 +60,7 @@ def reached(inner_time: ArrayLike) -> Array:
     return as_given(np.asarray(-np.expm1(-nonnegative("inner_time", inner_time))))
 
 
+@vectorized()
 def inner_time(kappa: ArrayLike) -> Array:
     r"""tau = -ln(1 - kappa), the inner time that reaches a capability (capability 3.1).
 
@@ -69,6 +72,7 @@ def inner_time(kappa: ArrayLike) -> Array:
 # ---------------------------------------------------------------- training
 
 
+@vectorized()
 def imbalance(
     kappa: ArrayLike, w: ArrayLike, *, rate_capability: ArrayLike = 1.0, rate_objective: ArrayLike = 1.0
 ) -> Array:
@@ -80,6 +84,7 @@ def imbalance(
     return as_given(np.abs(plus * minus))
 
 
+@vectorized()
 def product(
     t: ArrayLike, *, target: ArrayLike, start: ArrayLike, imbalance: ArrayLike = 0.0, rate: ArrayLike = 1.0
 ) -> Array:
@@ -94,9 +99,12 @@ def product(
     """
     time, c, omega = nonnegative("t", t), nonnegative("imbalance", imbalance), positive("rate", rate)
     b, p0, mirror = _mirrored(real("target", target), real("start", start))
-    return as_given(mirror * _product(time, b, p0, c, omega))
+    size = exponent(b, p0, c) // 2  # half way: what is small beside the largest is not lost either
+    b, p0, c = (np.ldexp(v, -size) for v in (b, p0, c))
+    return as_given(mirror * np.ldexp(_product(np.ldexp(time, size), b, p0, c, omega), size))
 
 
+@vectorized()
 def time_to(
     product: ArrayLike, *, target: ArrayLike, start: ArrayLike, imbalance: ArrayLike = 0.0, rate: ArrayLike = 1.0
 ) -> Array:
@@ -118,13 +126,16 @@ def time_to(
     )
     b, p0, mirror = _mirrored(b, p0)
     p = mirror * p
+    size = exponent(p, b, p0, c) // 2
+    p, b, p0, c = (np.ldexp(v, -size) for v in (p, b, p0, c))
     between = ((p0 <= p) & (p < b)) | ((b < p) & (p <= p0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        time = _passage(p, b, p0, c) / omega
+        time = np.ldexp(_passage(p, b, p0, c) / omega, -size)
     time = np.where(p == p0, 0.0, np.where(p == b, np.inf, time))
     return as_given(np.where(between | (p == b) | (p == p0), time, np.nan))
 
 
+@vectorized()
 def course(
     t: ArrayLike,
     *,
@@ -136,17 +147,23 @@ def course(
 ) -> Factors:
     r"""kappa(t) and w(t) from any start (capability 3.2).
 
-    t : training time >= 0. kappa, w : the start, real. target : b, real. rates : > 0. All broadcast. Exact.
+    t : training time >= 0. kappa, w : the start, real. target : b, real. rates : > 0. All broadcast. Exact; the rounding
+    error of both is relative to the larger of kappa/sqrt(eta_k) and w/sqrt(eta_w), so that the smaller one is better had
+    from :func:`product`.
     """
     plus, minus = _factors(kappa, w, rate_capability, rate_objective)
     omega = np.sqrt(positive("rate_capability", rate_capability)) * np.sqrt(positive("rate_objective", rate_objective))
-    q = _growth(nonnegative("t", t), real("target", target), plus**2, minus**2, omega)
+    b, size = real("target", target), exponent(plus, minus, np.sqrt(np.abs(target)))
+    plus, minus = np.ldexp(plus, -size), np.ldexp(minus, -size)
+    time = np.ldexp(nonnegative("t", t), 2 * size)
+    q = _growth(time, np.ldexp(b, -2 * size), plus**2, minus**2, omega)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         grown = np.where(plus == 0.0, 0.0, plus * np.sqrt(q))
         fallen = np.where(minus == 0.0, 0.0, minus / np.sqrt(q))
-    return _back(grown, fallen, rate_capability, rate_objective)
+    return _back(np.ldexp(grown, size), np.ldexp(fallen, size), rate_capability, rate_objective)
 
 
+@vectorized()
 def converged(
     *,
     kappa: ArrayLike,
@@ -158,19 +175,22 @@ def converged(
     r"""Where training ends (capability 3.2): kappa w = b with the imbalance of the start, or the saddle.
 
     Arguments as in :func:`course`. A start on the stable line of the saddle (kappa and w such that nothing of the
-    growing factor is there) ends at kappa = w = 0. Exact.
+    growing factor is there) ends at kappa = w = 0. Exact, with the rounding of :func:`course`.
     """
     plus, minus = _factors(kappa, w, rate_capability, rate_objective)
-    b, c = real("target", target), np.abs(plus * minus)
+    b, size = real("target", target), exponent(plus, minus, np.sqrt(np.abs(target)))
+    b, c = np.ldexp(b, -2 * size), np.abs(np.ldexp(plus, -size) * np.ldexp(minus, -size))
     stuck = np.where(b > 0.0, plus == 0.0, np.where(b < 0.0, minus == 0.0, c == 0.0))
     grown = np.sign(plus) * np.sqrt(_plus(b, c))
     fallen = np.sign(minus) * np.sqrt(_plus(-b, c))
-    return _back(np.where(stuck, 0.0, grown), np.where(stuck, 0.0, fallen), rate_capability, rate_objective)
+    grown, fallen = (np.where(stuck, 0.0, np.ldexp(v, size)) for v in (grown, fallen))
+    return _back(grown, fallen, rate_capability, rate_objective)
 
 
 # ---------------------------------------------------------------- stability
 
 
+@vectorized()
 def curvature(target: ArrayLike, *, imbalance: ArrayLike = 0.0, rate: ArrayLike = 1.0) -> Array:
     r"""The rate at which the product returns to its target (capability 3.3), in the metric of the flow.
 
@@ -183,6 +203,7 @@ def curvature(target: ArrayLike, *, imbalance: ArrayLike = 0.0, rate: ArrayLike 
     return as_given(omega * np.hypot(c, 2.0 * b))
 
 
+@vectorized()
 def largest_step(target: ArrayLike, *, imbalance: ArrayLike = 0.0, rate: ArrayLike = 1.0) -> Array:
     r"""The step of discrete descent below which the converged state is stable (capability 3.3): 2 over the curvature.
 
@@ -204,7 +225,7 @@ def _factors(kappa: ArrayLike, w: ArrayLike, rate_k: ArrayLike, rate_w: ArrayLik
 
 def _back(plus: Array, minus: Array, rate_k: ArrayLike, rate_w: ArrayLike) -> Factors:
     tilt = (np.asarray(rate_w, dtype=float) / np.asarray(rate_k, dtype=float)) ** 0.25
-    return Factors(as_given((plus + minus) / 2.0 / tilt), as_given((plus - minus) / 2.0 * tilt))
+    return Factors(as_given((plus / 2.0 + minus / 2.0) / tilt), as_given((plus / 2.0 - minus / 2.0) * tilt))
 
 
 def _mirrored(b: Array, p0: Array) -> tuple[Array, Array, Array]:

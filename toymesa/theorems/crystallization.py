@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toymesa.errors import ArgumentError, did_you_mean
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real, vectorized
 
 _FORESIGHT = ("linear", "exact")
 _LARGE = 1e75  # above it s^4 overflows, and the differences below are not needed
@@ -22,6 +22,7 @@ _LARGE = 1e75  # above it s^4 overflows, and the differences below are not neede
 # ---------------------------------------------------------------- deferring and defecting
 
 
+@vectorized()
 def deferral(time_left: ArrayLike, *, stakes: ArrayLike, rate: ArrayLike = 1.0, foresight: str = "linear") -> Array:
     """How far the agent acts as training wants, d* (crystallization 6.1): 1 in full deception, 0 at the end.
 
@@ -32,6 +33,7 @@ def deferral(time_left: ArrayLike, *, stakes: ArrayLike, rate: ArrayLike = 1.0, 
         return as_given(np.asarray(1.0 / (1.0 + (1.0 / s) ** 2)))
 
 
+@vectorized()
 def time_left(deferral: ArrayLike, *, stakes: ArrayLike, rate: ArrayLike = 1.0, foresight: str = "linear") -> Array:
     r"""The time before the end of training at which the deferral has fallen to a value (crystallization 6.2).
 
@@ -47,6 +49,7 @@ def time_left(deferral: ArrayLike, *, stakes: ArrayLike, rate: ArrayLike = 1.0, 
     return as_given((s**3 + s) / np.sqrt(2.0 * h) / positive("rate", rate))
 
 
+@vectorized()
 def loss_peak(*, stakes: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     r"""The time before the end at which the base loss is highest (crystallization 6.2), linear foresight.
 
@@ -62,6 +65,7 @@ def loss_peak(*, stakes: ArrayLike, rate: ArrayLike = 1.0) -> Array:
 # ---------------------------------------------------------------- what training moves
 
 
+@vectorized()
 def course(
     t: ArrayLike,
     *,
@@ -84,6 +88,7 @@ def course(
     return as_given(w0 - (1.0 - w0) * np.expm1(-moved))
 
 
+@vectorized()
 def moved(duration: ArrayLike, *, stakes: ArrayLike, rate: ArrayLike = 1.0, foresight: str = "linear") -> Array:
     """The fraction of its gap 1 - w by which a whole training moves the agent (crystallization 6.1).
 
@@ -93,6 +98,7 @@ def moved(duration: ArrayLike, *, stakes: ArrayLike, rate: ArrayLike = 1.0, fore
     return as_given(np.asarray(-np.expm1(-_drift(length, length, stakes, rate, foresight))))
 
 
+@vectorized()
 def most_moved(stakes: ArrayLike, *, foresight: str = "linear") -> Array:
     r"""The fraction of its gap that no training exceeds (crystallization 6.1), whatever its length and rate.
 
@@ -109,6 +115,7 @@ def most_moved(stakes: ArrayLike, *, foresight: str = "linear") -> Array:
 # ---------------------------------------------------------------- episodes
 
 
+@vectorized()
 def episode_value(follow: ArrayLike, *, training: ArrayLike, deployment: ArrayLike) -> Array:
     """Expected value to an agent that follows with probability q in episodes it cannot tell apart (crystallization 6.3).
 
@@ -119,6 +126,7 @@ def episode_value(follow: ArrayLike, *, training: ArrayLike, deployment: ArrayLi
     return as_given(1.0 + q**m * (k * (1.0 - q) - 1.0))
 
 
+@vectorized()
 def best_follow(*, training: ArrayLike, deployment: ArrayLike) -> Array:
     """The probability q* = m(k-1)/((m+1)k) of not defecting that is best for such an agent (crystallization 6.3).
 
@@ -126,7 +134,7 @@ def best_follow(*, training: ArrayLike, deployment: ArrayLike) -> Array:
     their grid world does not follow from this game; with m = 2 and k = 3 the agent defects with probability 5/9.
     """
     m, k = count("training", training, 1), count("deployment", deployment, 1)
-    return as_given(m * (k - 1.0) / ((m + 1.0) * k))
+    return as_given(m / (m + 1.0) * ((k - 1.0) / k))
 
 
 # ---------------------------------------------------------------- the pieces
@@ -156,7 +164,8 @@ def _odds_root(ahead: Array, stakes: Array, foresight: str) -> Array:
 
 def _drift(t: Array, duration: Array, stakes: ArrayLike, rate: ArrayLike, foresight: str) -> Array:
     """J(eta T) - J(eta u), by differences that do not cancel."""
-    h, eta = nonnegative("stakes", stakes), positive("rate", rate)
+    given, eta = nonnegative("stakes", stakes), positive("rate", rate)
+    h = np.where(given == 0.0, 1.0, given)
     length, left = eta * np.minimum(t, duration), eta * np.maximum(duration - t, 0.0)
     top, low = _odds_root(eta * duration, h, foresight), _odds_root(left, h, foresight)
     linear = _linear(foresight)
@@ -169,7 +178,7 @@ def _drift(t: Array, duration: Array, stakes: ArrayLike, rate: ArrayLike, foresi
         bent = step * (1.0 - top * low) / ((1.0 + top**2) * (1.0 + low**2))
         near = (turned + bent if linear else 2.0 * turned - bent) / scale
         far = (_grown(top, linear) - _grown(low, linear)) / scale
-    return np.where(h == 0.0, length, np.where(top < _LARGE, near, far))
+    return np.where(given == 0.0, length, np.where(top < _LARGE, near, far))
 
 
 def _grown(s: Array, linear: bool) -> Array:

@@ -15,7 +15,7 @@ from scipy.linalg import expm
 
 from toymesa.errors import DomainError
 from toymesa.kernels.entire import flow_mean, flow_slope, step_mean
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, exponent, known, nonnegative, positive, real, vectorized
 
 __all__ = [
     "critical_friction",
@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 
+@vectorized()
 def edge_of_stability(curvature: ArrayLike, frequency: ArrayLike = 0.0) -> Array:
     r"""The step of discrete descent beyond which a mode grows, :math:`h^* = 2\lambda/(\lambda^2+\omega^2)`.
 
@@ -44,6 +45,7 @@ def edge_of_stability(curvature: ArrayLike, frequency: ArrayLike = 0.0) -> Array
     return as_given(np.where(still, np.inf, np.where(lam > 0.0, step, 0.0)))
 
 
+@vectorized()
 def critical_friction(curvature: ArrayLike) -> Array:
     r"""The friction of heavy ball at which a mode decays fastest, :math:`\gamma^* = 2\sqrt\lambda` (critical damping).
 
@@ -53,6 +55,7 @@ def critical_friction(curvature: ArrayLike) -> Array:
     return as_given(2.0 * np.sqrt(nonnegative("curvature", curvature)))
 
 
+@vectorized()
 def least_friction(curvature: ArrayLike, frequency: ArrayLike = 0.0) -> Array:
     r"""The friction below which heavy ball makes a stable spiral unstable, :math:`\gamma > \omega/\sqrt\lambda`.
 
@@ -66,6 +69,7 @@ def least_friction(curvature: ArrayLike, frequency: ArrayLike = 0.0) -> Array:
     return as_given(np.where(hopeless, np.inf, np.where(lam > 0.0, value, 0.0)))
 
 
+@vectorized()
 def momentum_decay(curvature: ArrayLike, friction: ArrayLike, frequency: ArrayLike = 0.0) -> Array:
     r"""The rate at which a mode decays under heavy ball: minus the larger real part of the roots of
 
@@ -77,6 +81,9 @@ def momentum_decay(curvature: ArrayLike, friction: ArrayLike, frequency: ArrayLi
     lam, gamma, omega = np.broadcast_arrays(
         real("curvature", curvature), positive("friction", friction), real("frequency", frequency)
     )
+    # a unit of time in which no square leaves the range of the numbers
+    unit = np.maximum(exponent(gamma), exponent(lam, omega) // 2) // 2 + 1
+    gamma, lam, omega = np.ldexp(gamma, -unit), np.ldexp(lam, -2 * unit), np.ldexp(omega, -2 * unit)
     half = gamma / 2.0
     # sqrt(half^2 - lam + i omega) has the real part a with 2 a^2 = |.| + Re: decay = half - a = (half^2 - a^2)/(half + a)
     inside = half**2 - lam
@@ -91,9 +98,12 @@ def momentum_decay(curvature: ArrayLike, friction: ArrayLike, frequency: ArrayLi
         (4.0 * half**2 * lam - omega**2) / (2.0 * np.where(middle > 0.0, middle + size, 1.0)),
         (middle - size) / 2.0,
     )
-    return as_given(gap / (half + a))
+    # without frequency a mode that swings decays at half the friction, however small that is
+    decay = np.where((omega == 0.0) & (inside < 0.0), half, gap / (half + a))
+    return as_given(np.ldexp(decay, unit))
 
 
+@vectorized()
 def momentum_course(
     t: ArrayLike, start: ArrayLike, velocity: ArrayLike = 0.0, *, curvature: ArrayLike, friction: ArrayLike
 ) -> Array:
@@ -110,9 +120,10 @@ def momentum_course(
     gap = np.where(lam >= 0.0, (gamma / 2.0 - root) * (gamma / 2.0 + root), gamma**2 / 4.0 - lam)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         pair = (-gamma / 2.0, gap, lam, time)
-        return as_given(flow_mean(*pair) * x + flow_slope(*pair) * (v + gamma / 2.0 * x))
+        return as_given(known(np.asarray(flow_mean(*pair) * x + flow_slope(*pair) * (v + gamma / 2.0 * x))))
 
 
+@vectorized()
 def descent_course(steps: ArrayLike, start: ArrayLike, *, curvature: ArrayLike, step: ArrayLike) -> Array:
     r"""x after a number of steps of descent on one mode, :math:`(1 - h\lambda)^k x_0`.
 
@@ -123,9 +134,10 @@ def descent_course(steps: ArrayLike, start: ArrayLike, *, curvature: ArrayLike, 
         raise DomainError(f"steps must be whole numbers; got {k[k != np.floor(k)].flat[0]:g}")
     x, z = real("start", start), -positive("step", step) * real("curvature", curvature)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        return as_given(step_mean(z, 0.0, z**2, k) * x)
+        return as_given(known(np.asarray(step_mean(z, 0.0, z**2, k) * x)))
 
 
+@vectorized()
 def noise_variance(
     t: ArrayLike, *, curvature: ArrayLike, temperature: ArrayLike, start_variance: ArrayLike = 0.0
 ) -> Array:
@@ -143,9 +155,10 @@ def noise_variance(
     x = -2.0 * lam * time
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         gained = np.where(x == 0.0, time, np.expm1(x) / np.where(x == 0.0, 1.0, -2.0 * lam))
-        return as_given(np.asarray(first * np.exp(x) + 2.0 * heat * gained))
+        return as_given(known(np.asarray(first * np.exp(x) + 2.0 * heat * gained)))
 
 
+@vectorized(matrix=2, start=1, constant=1)
 def flow_course(t: ArrayLike, matrix: ArrayLike, start: ArrayLike, constant: ArrayLike = 0.0) -> Array:
     r"""x(t) of the linear flow :math:`x' = Ax + b` of any size, by the matrix exponential of A extended by b.
 
@@ -167,4 +180,4 @@ def flow_course(t: ArrayLike, matrix: ArrayLike, start: ArrayLike, constant: Arr
     extended[..., :n, n] = b
     grown: NDArray[np.float64] = expm(extended * time[..., None, None])
     full = np.concatenate([np.broadcast_to(x, (*shape, n)), np.ones((*shape, 1))], axis=-1)
-    return np.einsum("...ij,...j->...i", grown, full)[..., :n]
+    return known(np.einsum("...ij,...j->...i", grown, full)[..., :n])

@@ -5,18 +5,21 @@ Bits, losses and learning coefficients are arrays over the hypotheses (their las
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.theorems.arguments import Array, as_given, nonnegative, pair, positive, real, scalar
+from toymesa.theorems.arguments import Array, as_given, nonnegative, pair, positive, real, scalar, vectorized
 
 _LN2 = float(np.log(2.0))
 _LAWS = ("gradient_flow", "free_energy", "power")
+_Products = list[tuple[Array, Array]]  # a factor of the time and one of the hypotheses
 
 
+@vectorized(bits=1, losses=1, coefficients=1)
 def shares(
     time: ArrayLike,
     *,
@@ -40,10 +43,12 @@ def shares(
         time, bits, losses, law, prior_strength=prior_strength, coefficients=coefficients, pace=pace, slowing=slowing,
         exponent=exponent,
     )  # fmt: skip
-    weight = np.exp(against.min(axis=-1, keepdims=True) - against)
+    total, unit = _summed(against)
+    weight = np.exp(np.ldexp(total.min(axis=-1, keepdims=True) - total, unit))
     return np.asarray(weight / weight.sum(axis=-1, keepdims=True))
 
 
+@vectorized(bits=1, losses=1, coefficients=1)
 def leader(time: ArrayLike, **law: Any) -> NDArray[np.int64]:
     """Index of the hypothesis of largest posterior at every time, the first of equals; arguments as in :func:`shares`."""
     names = ("bits", "losses", "law", "prior_strength", "coefficients", "pace", "slowing", "exponent")
@@ -55,20 +60,30 @@ def leader(time: ArrayLike, **law: Any) -> NDArray[np.int64]:
             raise ArgumentError(f"leader needs {name}, one entry a hypothesis")
     bits, losses, kind = law.pop("bits"), law.pop("losses"), law.pop("law", "gradient_flow")
     options = {"prior_strength": 1.0, "coefficients": None, "pace": 1.0, "slowing": 0.0, "exponent": 1.0, **law}
-    return np.asarray(_against(time, bits, losses, kind, **options).argmin(axis=-1))[()]
+    return np.asarray(_summed(_against(time, bits, losses, kind, **options))[0].argmin(axis=-1))[()]
+
+
+def _summed(products: _Products) -> tuple[Array, NDArray[np.int64]]:
+    """The sum of the products in units of a power of two, in which none of them overflows, and its exponent."""
+    sizes = [np.frexp(x)[1] + np.frexp(np.abs(y).max(axis=-1, keepdims=True))[1] for x, y in products]
+    unit = np.maximum(functools.reduce(np.maximum, sizes) - 1000, 0)
+    return np.asarray(sum(np.ldexp(x, -unit) * y for x, y in products)), unit
 
 
 def _against(
     time: ArrayLike, bits: ArrayLike, losses: ArrayLike, law: str, *, prior_strength: float, coefficients: Any,
     pace: float, slowing: float, exponent: float,
-) -> Array:  # fmt: skip
+) -> _Products:  # fmt: skip
+    """What counts against every hypothesis: minus the logarithm of its posterior, as a sum of products."""
     if law not in _LAWS:
         raise DomainError(f"there is no law {law!r}{did_you_mean(str(law), _LAWS)}")
     b, l = _hypotheses(bits, losses)
     gamma = scalar("prior_strength", prior_strength, 0.0)
+    power, speed = (scalar(n, v, 0.0, low_open=True) for n, v in (("exponent", exponent), ("pace", pace)))
+    q = scalar("slowing", slowing, 0.0, 1.0, high_open=True)
     if law == "gradient_flow":
         t = nonnegative("time", time)[..., None]
-        return np.asarray(gamma * _LN2 * b + t * l)
+        return [(np.asarray(gamma * _LN2), b), (t, l)]
     n = positive("time", time)[..., None]
     if law == "free_energy":
         if coefficients is None:
@@ -76,10 +91,8 @@ def _against(
         c = nonnegative("coefficients", coefficients)
         if c.shape[-1:] != b.shape[-1:]:
             raise DomainError(f"coefficients has {c.shape[-1:]} hypotheses and bits {b.shape[-1:]}")
-        return np.asarray(gamma * _LN2 * b + n * l + c * np.log(n))
-    power = scalar("exponent", exponent, 0.0, low_open=True)
-    q = scalar("slowing", slowing, 0.0, 1.0, high_open=True)
-    return np.asarray(gamma * _LN2 * b**power + scalar("pace", pace, 0.0, low_open=True) * n ** (1.0 - q) * l)
+        return [(np.asarray(gamma * _LN2), b), (n, l), (np.log(n), c)]
+    return [(np.asarray(gamma * _LN2), b**power), (speed * n ** (1.0 - q), l)]
 
 
 def _hypotheses(bits: ArrayLike, losses: ArrayLike) -> tuple[Array, Array]:
@@ -89,6 +102,7 @@ def _hypotheses(bits: ArrayLike, losses: ArrayLike) -> tuple[Array, Array]:
     return b, l
 
 
+@vectorized()
 def lead_change(
     *, bits: tuple[ArrayLike, ArrayLike], losses: tuple[ArrayLike, ArrayLike], prior_strength: ArrayLike = 1.0
 ) -> Array:
@@ -111,6 +125,7 @@ def lead_change(
     return as_given(np.where(same, np.nan, out))
 
 
+@vectorized(bits=1, losses=1)
 def ever_leading(*, bits: ArrayLike, losses: ArrayLike, prior_strength: float = 1.0) -> tuple[NDArray[np.int64], Array]:
     """Every hypothesis that leads for some time, in order of its lead, and the times of the changes (posterior 8.2).
 
@@ -142,6 +157,7 @@ def _above_chord(b: Array, l: Array, first: int, middle: int, last: int) -> bool
     return bool((l[first] - l[middle]) * (b[last] - b[middle]) <= (l[middle] - l[last]) * (b[middle] - b[first]))
 
 
+@vectorized()
 def power_crossover(
     *,
     bits: tuple[ArrayLike, ArrayLike],
@@ -165,6 +181,7 @@ def power_crossover(
         return as_given(np.asarray((plain / positive("pace", pace)) ** (1.0 / (1.0 - q))))
 
 
+@vectorized()
 def free_energy_crossings(
     *,
     losses: tuple[ArrayLike, ArrayLike],
@@ -182,8 +199,9 @@ def free_energy_crossings(
     (a e^-c > 1/e). Where a <= 0 (the better one also has the smaller coefficient, or equal losses) there is one
     crossing, returned first, and inf; with equal coefficients likewise, where bits and losses disagree.
 
-    Numerical: Newton's method from a bound on the far side of the root, on e^u - u in u = ln(aN), monotone and accurate
-    to rounding up to the point where the two crossings merge.
+    Numerical: Newton's method from a bound on the far side of the root, on e^u - u in u = ln(aN), monotone. Relative
+    error, measured against 50 digits for \|c\| <= 200: below 1e-13 where a e^(1-c) < 0.9, then about 1e-14/sqrt(1 - a
+    e^(1-c)), up to 2e-7 where the two crossings merge and rounding the arguments moves them as far.
     """
     l1, l2 = (real("losses", l) for l in pair("losses", losses))
     c1, c2 = (nonnegative("coefficients", c) for c in pair("coefficients", coefficients))
@@ -199,6 +217,8 @@ def free_energy_crossings(
         # one crossing: for a <= 0, v = -aN solves v + ln v = ln(-a) - c, and ln N = -c - v
         single = np.exp(-c - np.where(a == 0, 0.0, np.exp(_rising(np.log(-np.where(a < 0, a, -1.0)) - c))))
         linear = gamma * _LN2 * (b2 - b1) / (l1 - l2)  # equal coefficients: bits against losses
+    if np.any((more != 0) & (excess >= 0) & np.isnan(low + high)):
+        raise FloatingPointError("a crossing")
     first = np.where(more == 0, np.where(linear > 0, linear, np.nan), np.where(a > 0, low, single))
     second = np.where((more != 0) & (a > 0), high, np.where(np.isnan(first), np.nan, np.inf))
     return as_given(first), as_given(second)

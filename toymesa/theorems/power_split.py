@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
 
 from toymesa.errors import ArgumentError, DomainError
-from toymesa.theorems.arguments import Array, as_given, positive, real
+from toymesa.theorems.arguments import Array, as_given, positive, real, vectorized
 
 _GRID = 400  # points at which a cost is looked at before its optimum is refined
 
@@ -44,6 +44,7 @@ class Eigenvalues(NamedTuple):
 # ---------------------------------------------------------------- where the optimum is
 
 
+@vectorized()
 def optimum(power: ArrayLike, instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: ArrayLike = 2.0) -> Optimum:
     r"""The global optimum of U for f = c x^a (power_split 11.1).
 
@@ -55,16 +56,19 @@ def optimum(power: ArrayLike, instances: ArrayLike, *, cost: ArrayLike = 1.0, ex
     as nothing. Exact.
     """
     p, n, c, a = _case(power, instances, cost, exponent)
-    corner = np.exp(np.log(p / c) / a)
-    inside = np.where(a > 1.0, _interior(n, c, np.where(a > 1.0, a, 2.0)), np.inf)
-    wins = np.where(a > 1.0, True, corner > p / n)
+    convex = a > 1.0
+    corner, inside = _all_spent(p, c, a), np.where(convex, _interior(n, c, np.where(convex, a, 2.0)), np.inf)
+    wins = convex | (corner > p / n)
     x = np.where(wins, np.minimum(inside, corner), 0.0)
     timed = wins & (corner <= inside)
-    spent = np.where(timed, p, np.where(wins, n / a * np.where(wins, x, 0.0), 0.0))  # f = x f'/a, and f' = N inside
+    spent = np.where(
+        timed, p, np.where(convex, n / np.where(convex, a, 2.0) * inside, 0.0)
+    )  # f = x f'/a, f' = N inside
     label = np.where(timed, "time", np.where(wins, "diversity", "none"))
     return Optimum(as_given(x), as_given(spent), as_given((p - spent) / n + x), label[()])
 
 
+@vectorized()
 def interior(instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: ArrayLike = 2.0) -> Array:
     r"""The stationary point f'(x) = N of U for f = c x^a (power_split 11.1).
 
@@ -78,6 +82,7 @@ def interior(instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: ArrayLike
     return as_given(_interior(n, c, a))
 
 
+@vectorized()
 def time_limit(instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: ArrayLike = 2.0) -> Array:
     r"""The power below which a convex cost leaves training limited by time, and above which by diversity (power_split 11.1).
 
@@ -91,6 +96,7 @@ def time_limit(instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: ArrayLi
         return as_given(np.asarray(n / a * _interior(*np.broadcast_arrays(n, c, a))))
 
 
+@vectorized()
 def all_or_nothing(instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: ArrayLike = 0.5) -> Array:
     r"""The power above which a concave cost makes a mesa-optimizer worth everything, and below which nothing
     (power_split 11.1).
@@ -105,6 +111,7 @@ def all_or_nothing(instances: ArrayLike, *, cost: ArrayLike = 1.0, exponent: Arr
         return as_given(np.asarray(c * np.exp(a / (1.0 - a) * np.log(c / n))))
 
 
+@vectorized()
 def optimum_of(f: Callable[[float], float], power: ArrayLike, instances: ArrayLike) -> Optimum:
     """The global optimum of U for any increasing cost, given as a Python function (numerical).
 
@@ -127,6 +134,7 @@ def optimum_of(f: Callable[[float], float], power: ArrayLike, instances: ArrayLi
 # ---------------------------------------------------------------- what the flow does there
 
 
+@vectorized()
 def eigenvalues(
     power: ArrayLike,
     instances: ArrayLike,
@@ -148,11 +156,11 @@ def eigenvalues(
     p, n, c, a = _case(power, instances, cost, exponent)
     eta = positive("rate", rate)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        x = np.exp(np.log(p / c) / a)
-        end = eta * p * (1.0 / n - x / (a * p))  # 1/f' = x/(a f)
+        x = _all_spent(p, c, a)
+        end = eta * (p / n - x / a)  # 1/f' = x/(a f)
         inside = np.where(a == 1.0, np.nan, _interior(n, c, np.where(a == 1.0, 2.0, a)))
         spent = n / a * inside
-        middle = np.where(spent < p, -eta * (p - spent) * (a - 1.0) / (a * n), np.nan)
+        middle = np.where(spent < p, -eta * ((p - spent) * ((a - 1.0) / a) / n), np.nan)
     nothing = np.where(a > 1.0, np.inf, np.where(a < 1.0, -eta * p / n, eta * p * (1.0 / c - 1.0 / n)))
     return Eigenvalues(as_given(nothing), as_given(middle), as_given(end))
 
@@ -178,8 +186,20 @@ def _not_one(exponent: ArrayLike) -> Array:
 
 def _interior(n: Array, c: Array, a: Array) -> Array:
     """(N/(ca))^(1/(a-1)), also where it leaves the range of floating-point numbers."""
-    with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        return np.exp(np.log(n / (c * a)) / (a - 1.0))
+    return np.exp(_log_ratio(n, c, a) / (a - 1.0))
+
+
+def _all_spent(p: Array, c: Array, a: Array) -> Array:
+    """(P/c)^(1/a)."""
+    return np.exp(_log_ratio(p, c, np.ones_like(p)) / a)
+
+
+def _log_ratio(top: Array, one: Array, two: Array) -> Array:
+    """ln(top/(one two)), by logarithms where the product or the ratio is no normal number."""
+    bottom = one * two
+    ratio = top / np.where(bottom > 0.0, bottom, 1.0)
+    normal = (bottom > 1e-300) & (bottom < 1e300) & (ratio > 1e-300) & (ratio < 1e300)
+    return np.where(normal, np.log(np.where(normal, ratio, 1.0)), np.log(top) - np.log(one) - np.log(two))
 
 
 def _at(f: Callable[[float], float], x: float) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from toymesa.errors import ArgumentError, did_you_mean
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real, vectorized
 
 __all__ = [
     "BestStop",
@@ -64,6 +64,7 @@ class BestStop(NamedTuple):
 # ---------------------------------------------------------------- 4.1
 
 
+@vectorized()
 def rates(alpha: ArrayLike, rho: ArrayLike) -> Rates:
     r"""The two relaxation rates (proxy 4.1), :math:`\frac{1+\alpha^2}{2} \pm \sqrt{(\frac{1-\alpha^2}{2})^2 + \alpha^2\rho^2}`.
 
@@ -73,6 +74,7 @@ def rates(alpha: ArrayLike, rho: ArrayLike) -> Rates:
     return Rates(as_given(fast), as_given(slow))
 
 
+@vectorized()
 def slow_rate_law(alpha: ArrayLike, rho: ArrayLike) -> Array:
     r"""The law of the slow rate, :math:`(1-\rho^2)\,\alpha^2/(1+\alpha^2)` (proxy 4.1).
 
@@ -82,6 +84,7 @@ def slow_rate_law(alpha: ArrayLike, rho: ArrayLike) -> Array:
     return as_given((1.0 - r) * (1.0 + r) / (1.0 + 1.0 / a**2))
 
 
+@vectorized()
 def leaving_time(fraction: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike) -> Array:
     r"""The time in which the slow direction falls to a fraction of its start, :math:`\ln(1/f)/\lambda_2` (proxy 4.1).
 
@@ -93,6 +96,7 @@ def leaving_time(fraction: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike) -> Ar
     return as_given(np.where(f == 1.0, 0.0, time))
 
 
+@vectorized()
 def weights(
     t: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike, w_true: ArrayLike = 0.0, w_proxy: ArrayLike = 0.0
 ) -> Weights:
@@ -108,6 +112,7 @@ def weights(
 # ---------------------------------------------------------------- 4.2
 
 
+@vectorized()
 def deployment_loss(t: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> Array:
     r"""Expected base loss in deployment when training stops at time t (proxy 4.2).
 
@@ -121,6 +126,7 @@ def deployment_loss(t: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike, **more: A
     return as_given(case.loss(case.left(_time(t))))
 
 
+@vectorized()
 def stationary_times(*, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> Array:
     r"""The times at which the deployment loss stands still on its way to 0, in ascending order (proxy 4.2).
 
@@ -144,6 +150,7 @@ def stationary_times(*, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> 
     return np.sort(times, axis=-1)
 
 
+@vectorized()
 def best_stop(*, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> BestStop:
     """The time of stopping with the least expected deployment loss (proxy 4.2).
 
@@ -159,6 +166,8 @@ def best_stop(*, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> BestSto
 
 def _best(case: _Case) -> tuple[float, float, float]:
     fast, slow = float(case.fast), float(case.slow)
+    if not np.isfinite(fast):
+        raise FloatingPointError("a rate")
     last = 60.0 / (slow if slow > 1e-300 else fast)
     grid = np.geomspace(1e-9 / fast, last, 1500)
     values = case.slope(grid)
@@ -176,6 +185,7 @@ def _best(case: _Case) -> tuple[float, float, float]:
 # ---------------------------------------------------------------- 4.3
 
 
+@vectorized()
 def ridge_loss(penalty: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike, **more: ArrayLike) -> Array:
     """Expected deployment loss of ridge regression with that penalty towards the start (proxy 4.3).
 
@@ -188,6 +198,7 @@ def ridge_loss(penalty: ArrayLike, *, alpha: ArrayLike, rho: ArrayLike, **more: 
     return as_given(case.loss((kappa / (kappa + case.fast), kappa / (kappa + case.slow))))
 
 
+@vectorized()
 def shrinkage_ratio(x: ArrayLike) -> Array:
     r"""What stopping at t has learned of a direction over what ridge with penalty 1/t has, :math:`x = \lambda t` (4.3).
 
@@ -225,11 +236,13 @@ def _time(t: ArrayLike) -> Array:
 
 def _modes(alpha: Array, rho: Array) -> tuple[Array, Array, Array, Array]:
     """Eigenvalues of Sigma, and cosine and sine of the angle of the fast direction."""
-    lean, off = (1.0 - alpha) * (1.0 + alpha) / 2.0, alpha * rho
-    fast = (1.0 + alpha**2) / 2.0 + np.hypot(lean, off)
-    slow = alpha**2 * (1.0 - rho) * (1.0 + rho) / fast
+    larger = np.maximum(alpha, 1.0)
+    one, two = 1.0 / larger, alpha / larger  # standard deviations of the features, the larger one as the unit
+    lean, off = (one - two) * (one + two) / 2.0, one * two * rho
+    fast = (one**2 + two**2) / 2.0 + np.hypot(lean, off)
+    slow = two**2 * (1.0 - rho) * (1.0 + rho) / fast
     angle = np.arctan2(off, lean) / 2.0
-    return fast, slow, np.cos(angle), np.sin(angle)
+    return fast * larger**2, slow, np.cos(angle), np.sin(angle)
 
 
 _DEFAULTS = {

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import exprel, logsumexp
 
 from toymesa.errors import DomainError
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real, vectorized
 
 
 class Stop(NamedTuple):
@@ -33,6 +33,7 @@ class Stop(NamedTuple):
 # ---------------------------------------------------------------- one chain in internal time
 
 
+@vectorized()
 def strength(s: ArrayLike, *, start: ArrayLike, depth: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     r"""P(s) of one chain (race 2.2).
 
@@ -44,6 +45,7 @@ def strength(s: ArrayLike, *, start: ArrayLike, depth: ArrayLike, rate: ArrayLik
         return as_given(np.exp(_log_strength(r * t, np.log(p), d)))
 
 
+@vectorized()
 def internal_time(strength: ArrayLike, *, start: ArrayLike, depth: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     r"""The internal time that a chain needs from one strength to another (race 2.2), the inverse of :func:`strength`.
 
@@ -56,6 +58,7 @@ def internal_time(strength: ArrayLike, *, start: ArrayLike, depth: ArrayLike, ra
         return as_given(np.asarray(_clock(np.log(p), np.log(start_), d) / r))
 
 
+@vectorized()
 def pole(*, start: ArrayLike, depth: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     r"""The internal time at which a chain deeper than 2 would grow beyond every bound (race 2.2); inf for D <= 2.
 
@@ -71,6 +74,7 @@ def pole(*, start: ArrayLike, depth: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     return as_given(np.where(deep, value, np.inf))
 
 
+@vectorized()
 def clock(strength: ArrayLike, *, depth: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     r"""Internal time from strength 1 to P (race 2.3): the difference between two chains is conserved for ever.
 
@@ -85,6 +89,7 @@ def clock(strength: ArrayLike, *, depth: ArrayLike, rate: ArrayLike = 1.0) -> Ar
 # ---------------------------------------------------------------- shares
 
 
+@vectorized()
 def amplification(strength: ArrayLike, *, start: ArrayLike, depth: ArrayLike) -> Array:
     r"""By which factor a small difference between the logarithms of two equal strengths has grown (race 2.3).
 
@@ -99,6 +104,7 @@ def amplification(strength: ArrayLike, *, start: ArrayLike, depth: ArrayLike) ->
         return as_given(np.exp((1.0 - 2.0 / d) * (np.log(p) - np.log(start_))))
 
 
+@vectorized()
 def ratio_growth(first: ArrayLike, second: ArrayLike, *, depth: ArrayLike) -> Array:
     r"""How the ratio P_1/P_2 of two equal chains at convergence grows as the initial scale goes to 0 (race 2.3).
 
@@ -115,6 +121,7 @@ def ratio_growth(first: ArrayLike, second: ArrayLike, *, depth: ArrayLike) -> Ar
     return as_given(np.exp(np.log(-np.expm1(-m * np.log(a / b))) / m) / b)
 
 
+@vectorized(starts=1, depths=1, rates=1)
 def stop(residual: ArrayLike = 0.0, *, starts: ArrayLike, depths: ArrayLike, rates: ArrayLike = 1.0) -> Stop:
     r"""Where training stops when the fraction ``residual`` of the loss is left (race 2.3): g = sqrt(r) g_0.
 
@@ -146,6 +153,7 @@ def stop(residual: ArrayLike = 0.0, *, starts: ArrayLike, depths: ArrayLike, rat
 # ---------------------------------------------------------------- in training time
 
 
+@vectorized()
 def total_logistic(t: ArrayLike, *, start: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     r"""Total strength of any number of chains of depth 2 with equal rates (race 2.4).
 
@@ -157,6 +165,7 @@ def total_logistic(t: ArrayLike, *, start: ArrayLike, rate: ArrayLike = 1.0) -> 
     return as_given(np.asarray(total / (total + (1.0 - total) * np.exp(-2.0 * r * time))))
 
 
+@vectorized()
 def total_relaxation(t: ArrayLike, *, start: ArrayLike, rate: ArrayLike = 1.0) -> Array:
     r"""Total strength of any number of chains of depth 1 (race 2.4).
 
@@ -168,6 +177,7 @@ def total_relaxation(t: ArrayLike, *, start: ArrayLike, rate: ArrayLike = 1.0) -
     return as_given(np.asarray(total * np.exp(-r * time) - np.expm1(-r * time)))
 
 
+@vectorized(bits=1)
 def prior_starts(bits: ArrayLike, *, scale: ArrayLike) -> Array:
     r"""The simplicity prior as a start: P_r(0) = scale 2^(-b_r) / sum_q 2^(-b_q).
 

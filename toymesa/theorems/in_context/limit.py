@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ive
 
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive
+from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, vectorized
 
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 _POINTS, _WEIGHTS = (_POINTS + 1.0) / 2.0, _WEIGHTS / 2.0
 _PANELS = 120
 
 
+@vectorized()
 def laplace(s: ArrayLike, *, ratio: ArrayLike) -> Array:
     """int e^(-s x) over the Marchenko-Pastur law (in_context 5.3): the limit of E tr e^(-s S) / d.
 
@@ -33,6 +34,7 @@ def laplace(s: ArrayLike, *, ratio: ArrayLike) -> Array:
     return as_given(np.where(c == 1.0, at_one, np.maximum(0.0, 1.0 - 1.0 / c) + _tail(s, c)))
 
 
+@vectorized()
 def limit_loss(inner_time: ArrayLike, *, ratio: ArrayLike, noise_share: ArrayLike = 0.0) -> Array:
     r"""The loss after inner time tau for large d and n (in_context 5.3).
 

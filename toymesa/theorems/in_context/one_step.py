@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.theorems import capability, depth
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, exponent, nonnegative, positive, real, scalar, vectorized
 
 
 class StepFactors(NamedTuple):
@@ -19,6 +19,7 @@ class StepFactors(NamedTuple):
     key: Array
 
 
+@vectorized()
 def spread(*, dimension: ArrayLike, context: ArrayLike, noise: ArrayLike = 0.0) -> Array:
     """gamma = 1 + (d + 1 + sigma^2)/n (in_context 5.1): the best step is 1/gamma, its loss (1 - 1/gamma)/2.
 
@@ -28,6 +29,7 @@ def spread(*, dimension: ArrayLike, context: ArrayLike, noise: ArrayLike = 0.0) 
     return as_given(1.0 + (d + 1.0 + nonnegative("noise", noise)) / n)
 
 
+@vectorized()
 def course(
     t: ArrayLike,
     *,
@@ -56,6 +58,7 @@ def course(
     return StepFactors(*found)
 
 
+@vectorized()
 def white_logistic(t: ArrayLike, *, dimension: ArrayLike, context: ArrayLike, start: ArrayLike) -> Array:
     r"""Product of value and key-query in the matrix form of Zhang, Frei and Bartlett 2023, white inputs (in_context 5.5).
 
@@ -72,6 +75,7 @@ def white_logistic(t: ArrayLike, *, dimension: ArrayLike, context: ArrayLike, st
 # ---------------------------------------------------------------- any covariance
 
 
+@vectorized(covariance=2)
 def preconditioner(covariance: ArrayLike, *, context: float, noise: float = 0.0) -> Array:
     r"""The best preconditioner of one inner step (in_context 5.5), what gradient flow builds.
 
@@ -84,6 +88,7 @@ def preconditioner(covariance: ArrayLike, *, context: float, noise: float = 0.0)
     )
 
 
+@vectorized(matrix=2, covariance=2)
 def preconditioned_loss(matrix: ArrayLike, *, covariance: ArrayLike, context: float, noise: float = 0.0) -> float:
     r"""The loss of one inner step with any preconditioner P (in_context 5.4).
 
@@ -97,6 +102,7 @@ def preconditioned_loss(matrix: ArrayLike, *, covariance: ArrayLike, context: fl
     return float(np.trace(l - l @ (p + p.T) @ l + p.T @ l @ p @ l @ gamma)) / (2 * len(l))
 
 
+@vectorized(weights=2, covariance=2)
 def best_weighted_step(weights: ArrayLike, *, covariance: ArrayLike, context: float, noise: float = 0.0) -> float:
     r"""The step size that training gives to a mesa-objective on weighted features M x (in_context 5.4).
 
@@ -109,13 +115,20 @@ def best_weighted_step(weights: ArrayLike, *, covariance: ArrayLike, context: fl
     m = _matrix("weights", weights, len(l))
     if not np.allclose(m, m.T, rtol=1e-12, atol=0.0):
         raise DomainError("weights must be a symmetric matrix; got one that is not")
+    in_m, in_l = (
+        exponent(m.max(), m.min()),
+        exponent(l.max()),
+    )  # units in which no product leaves the range of the numbers
+    m, l = np.ldexp(m, -in_m), np.ldexp(l, -in_l)
     square = m @ m
     top = float(np.trace(l @ square @ l))
     if top <= 0.0:
         raise DomainError("weights must leave some feature of positive variance; got none")
-    return top / float(np.trace(square @ l @ square @ l @ _gamma(l, _context(context), _noise(noise))))
+    gamma = _gamma(l, _context(context), float(np.ldexp(_noise(noise), -in_l)))
+    return float(np.ldexp(top / np.trace(square @ l @ square @ l @ gamma), -2 * in_m - in_l))
 
 
+@vectorized(weights=2, covariance=2, deploy_covariance=2)
 def misaligned_loss(
     weights: ArrayLike,
     *,
@@ -144,6 +157,7 @@ def misaligned_loss(
 # ---------------------------------------------------------------- separate heads
 
 
+@vectorized(variances=1)
 def saddle_losses(variances: ArrayLike, *, context: ArrayLike, noise: ArrayLike = 0.0) -> Array:
     r"""Losses of the saddles that separate heads pass, m = 0 ... d learned (in_context 5.6).
 
@@ -164,6 +178,7 @@ def saddle_losses(variances: ArrayLike, *, context: ArrayLike, noise: ArrayLike 
     return (total - left) / (2 * l.size)
 
 
+@vectorized()
 def head_time(
     head: ArrayLike, *, start: ArrayLike, variance: ArrayLike, spread: ArrayLike, dimension: ArrayLike
 ) -> Array:
@@ -181,6 +196,7 @@ def head_time(
     return as_given(np.asarray(depth.time_to_reach(x**3, target=1.0 / g, start=x0**3, depth=3.0) / pace))
 
 
+@vectorized()
 def head_course(
     t: ArrayLike, *, start: ArrayLike, variance: ArrayLike, spread: ArrayLike, dimension: ArrayLike
 ) -> Array:
@@ -195,11 +211,11 @@ def head_course(
 
 
 def _context(value: float) -> float:
-    return float(real("context", value, 1.0))
+    return scalar("context", value, 1.0)
 
 
 def _noise(value: float) -> float:
-    return float(nonnegative("noise", value))
+    return scalar("noise", value, 0.0)
 
 
 def _matrix(name: str, value: ArrayLike, size: int) -> Array:

@@ -21,7 +21,10 @@ from scipy.optimize import brentq
 
 from toymesa.errors import ToymesaWarning
 from toymesa.symbolic.wishart import trace_moments
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, one_count, real, vectorized
+
+_LARGEST = 2**53  # up to which every whole number is a floating-point number
+_MOST_NODES = 101  # of a rule: the exact arithmetic behind it takes a second for 50 of them, 15 for a hundred
 
 
 class Spectrum(NamedTuple):
@@ -54,25 +57,29 @@ def _float(value: flint.fmpq) -> float:
 
 
 def _sizes(dimension: ArrayLike, context: ArrayLike) -> tuple[Array, Array]:
-    return count("dimension", dimension, 1), count("context", context, 1)
+    return count("dimension", dimension, 1, _LARGEST), count("context", context, 1, _LARGEST)
 
 
+@vectorized()
 def spectrum(*, dimension: int, context: int, size: int = 16) -> Spectrum:
     """Nodes and weights of the Gauss rule for the averaged spectrum of S, exact for polynomials of degree < 2 size.
 
-    dimension, context, size : whole numbers >= 1. Exact up to the rounding of nodes and weights (1e-15 of the largest).
+    dimension, context : whole numbers >= 1, size : from 1 to 101. Exact up to the rounding of nodes and weights (1e-15 of
+    the largest).
     """
-    d, n = _sizes(dimension, context)
-    return _rule(int(d), int(n), int(count("size", size, 1)))
+    d, n = one_count("dimension", dimension, 1, _LARGEST), one_count("context", context, 1, _LARGEST)
+    return _rule(d, n, one_count("size", size, 1, _MOST_NODES))
 
 
+@vectorized()
 def moments(order: int, *, dimension: int, context: int) -> Array:
     """E tr S^j / d for j = 0 ... order (in_context 5.2): exact rational numbers, rounded once.
 
     order : whole number, 0 to 120 (the work grows like its cube). dimension, context : whole numbers >= 1. inf where a
     moment is above 1e308.
     """
-    j, (d, n) = int(real("order", count("order", order, 0), 0, 120)), map(int, _sizes(dimension, context))
+    j = one_count("order", order, 0, 120)
+    d, n = one_count("dimension", dimension, 1, _LARGEST), one_count("context", context, 1, _LARGEST)
     out = []
     for power, m in enumerate(trace_moments(j, d, n)):
         try:
@@ -82,6 +89,7 @@ def moments(order: int, *, dimension: int, context: int) -> Array:
     return np.array(out)
 
 
+@vectorized()
 def loss(
     step_size: ArrayLike, *, steps: ArrayLike = 1, dimension: ArrayLike, context: ArrayLike, noise: ArrayLike = 0.0
 ) -> Array:
@@ -90,10 +98,10 @@ def loss(
     .. math:: \ell = \tfrac12\,\mathbb{E}\,\tfrac1d \operatorname{tr}
         \bigl[(1-\eta S)^{2k} + \tfrac{\sigma^2}{n} (1-(1-\eta S)^k)^2 S^{-1}\bigr]
 
-    step_size : eta, real. steps, dimension, context : whole numbers >= 1. noise : sigma^2 >= 0. All broadcast. Exact (a
-    Gauss rule of k+1 nodes; relative error about 1e-14 k). The rule of a size is made once; the work grows like k^3, to
-    about a second at k = 50. With many steps the average can be that of rare contexts in which the run diverges
-    (eta S > 2): it is large although the typical loss is small.
+    step_size : eta, real. steps : k, 1 to 100. dimension, context : whole numbers >= 1. noise : sigma^2 >= 0. All
+    broadcast. Exact (a Gauss rule of k+1 nodes; relative error about 1e-14 k). The rule of a size is made once; the work
+    grows like k^3, to about a second at k = 50. With many steps the average can be that of rare contexts in which the run
+    diverges (eta S > 2): it is large although the typical loss is small.
     """
 
     def value(eta: Array, k: Array, ratio: Array, s: Spectrum) -> Array:
@@ -103,6 +111,7 @@ def loss(
     return _averaged(value, real("step_size", step_size), steps, dimension, context, noise)
 
 
+@vectorized()
 def best_step(*, steps: ArrayLike = 1, dimension: ArrayLike, context: ArrayLike, noise: ArrayLike = 0.0) -> Array:
     """The step size eta with the smallest loss after k steps (in_context 5.2): what training reaches.
 
@@ -116,6 +125,7 @@ def best_step(*, steps: ArrayLike = 1, dimension: ArrayLike, context: ArrayLike,
     return _averaged(value, np.zeros(()), steps, dimension, context, noise)
 
 
+@vectorized()
 def loss_in_time(
     inner_time: ArrayLike, *, dimension: ArrayLike, context: ArrayLike, noise: ArrayLike = 0.0, size: int = 32
 ) -> Array:
@@ -125,7 +135,7 @@ def loss_in_time(
         \bigl[e^{-2\tau S} + \tfrac{\sigma^2}{n} (1-e^{-\tau S})^2 S^{-1}\bigr]
 
     inner_time : tau >= 0. dimension, context : whole numbers >= 1. noise : sigma^2 >= 0. All broadcast. size : nodes of
-    the Gauss rule. Numerical: a ToymesaWarning says where a rule of 3/4 of the nodes differs by more than 1e-6 (large
+    the Gauss rule, 4 to 101. Numerical: a ToymesaWarning says where a rule of 3/4 of the nodes differs by more than 1e-6 (large
     tau where S is nearly singular); then take more nodes, or :func:`limit_loss` for large sizes.
     """
 
@@ -134,11 +144,14 @@ def loss_in_time(
         safe = np.where(s.nodes > 0.0, s.nodes, 1.0)
         return (np.exp(-2.0 * tau * s.nodes) + ratio * gone**2 / safe) @ s.weights / 2.0
 
-    tau, size = nonnegative("inner_time", inner_time), int(count("size", size, 4))
+    tau, size = nonnegative("inner_time", inner_time), one_count("size", size, 4, _MOST_NODES)
     fine, coarse = (
         np.asarray(_averaged(value, tau, 1, dimension, context, noise, size=m)) for m in (size, 3 * size // 4)
     )
-    gap = float(np.max(np.abs(fine - coarse) / fine, initial=0.0))
+    larger = np.maximum(fine, coarse)  # both are 0 where e^(-2 tau S) is, at every node: nothing is known of the loss
+    gap = float(
+        np.max(np.where(larger > 0.0, np.abs(fine - coarse) / np.where(larger > 0.0, larger, 1.0), 1.0), initial=0.0)
+    )
     if gap > 1e-6:
         warnings.warn(
             f"{size} nodes leave a relative error of up to {gap:.1g}; use a larger size, or limit_loss for large sizes",
@@ -159,7 +172,7 @@ def _averaged(
 ) -> Array:
     """Evaluate with the rule that belongs to each (dimension, context, steps); arguments come as columns."""
     x, k, d, n, sigma2 = np.broadcast_arrays(
-        x, count("steps", steps, 1), *_sizes(dimension, context), nonnegative("noise", noise)
+        x, count("steps", steps, 1, _MOST_NODES - 1), *_sizes(dimension, context), nonnegative("noise", noise)
     )
     out = np.empty(x.shape)
     keys = np.stack([d.ravel(), n.ravel(), k.ravel()])
@@ -195,5 +208,8 @@ def _smallest(k: int, ratio: float, s: Spectrum) -> float:
     grid = np.linspace(0.0, 2.0, 2001)
     values = slope(grid)
     up = np.flatnonzero((values[:-1] < 0.0) & (values[1:] >= 0.0))
-    roots = [float(brentq(lambda eta: float(slope(eta)), grid[i], grid[i + 1], xtol=1e-300, rtol=1e-15)) for i in up]
+    roots = [
+        float(brentq(lambda eta: float(slope(eta)), grid[i], grid[i + 1], xtol=1e-300, rtol=1e-15, maxiter=5000))
+        for i in up
+    ]
     return min(roots, key=height)

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 from scipy.linalg import expm
 
 from toymesa.errors import DomainError
-from toymesa.theorems.arguments import Array, as_given, positive, real
+from toymesa.theorems.arguments import Array, as_given, positive, real, scalar, vectorized
 from toymesa.theorems.linear import flow_course
 
 
+@vectorized(a=2, b=2, D=2, C=2)
 def block_jacobian(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0) -> Array:
     r"""The matrix of the joint flow of (theta, phi) (linear joint flow 10.1).
 
@@ -31,6 +32,7 @@ def block_jacobian(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, ep
     return out
 
 
+@vectorized(a=2, b=2, e=2, D=2, C=2)
 def block_curvature(
     a: ArrayLike, b: ArrayLike, e: ArrayLike, D: ArrayLike, C: ArrayLike, *, inner_time: float | None = None
 ) -> Array:
@@ -51,7 +53,7 @@ def block_curvature(
             )
         reached = np.linalg.solve(d, c)
     else:
-        tau = float(real("inner_time", inner_time, 0.0))
+        tau = scalar("inner_time", inner_time, 0.0)
         k = d.shape[-1]
         extended = np.zeros((*d.shape[:-2], 2 * k, 2 * k))  # the exponential of [[-D, 1], [0, 0]] holds its integral
         extended[..., :k, :k], extended[..., :k, k:] = -d, np.eye(k)
@@ -60,11 +62,13 @@ def block_curvature(
     return a - mixed - np.swapaxes(mixed, -1, -2) + np.swapaxes(reached, -1, -2) @ e @ reached
 
 
+@vectorized(jacobian=2)
 def block_decay(jacobian: ArrayLike) -> Array:
     """Minus the largest real part of the eigenvalues: positive iff the flow x' = J x is stable. J (..., n, n)."""
     return as_given(np.asarray(-np.linalg.eigvals(real("jacobian", jacobian)).real.max(axis=-1)))
 
 
+@vectorized(start=1, jacobian=2)
 def block_course(t: ArrayLike, start: ArrayLike, jacobian: ArrayLike) -> Array:
     """x(t) = exp(J t) x(0): t (...), start (..., n), J (..., n, n); :func:`toymesa.theorems.linear.flow_course`."""
     return flow_course(t, jacobian, start)

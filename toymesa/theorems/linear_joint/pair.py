@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toymesa.kernels.entire import flow_mean, flow_slope
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, known, nonnegative, positive, real, vectorized
 
 
 class JointStability(NamedTuple):
@@ -48,6 +48,7 @@ MAP_LABELS = {
 }
 
 
+@vectorized()
 def joint_stability(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0) -> JointStability:
     r"""Stability of both optimizers descending at once (linear joint flow 10.1).
 
@@ -57,13 +58,17 @@ def joint_stability(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, e
     a saddle.
     """
     a, b, d, c, e = np.broadcast_arrays(real("a", a), real("b", b), real("D", D), real("C", C), positive("eps", eps))
-    trace, determinant = a + d / e, (a * d - b * c) / e
-    gap = ((a - d / e) / 2.0) ** 2 + b * c / e  # a square and a product: no cancellation at equal eigenvalues
+    trace = a + d / e
+    determinant, unit = _difference(a, d, b, c)
+    middle = (a - d / e) / 2.0
+    gap, twice = _difference(middle, middle, -b, c / e)  # a square and a product: no cancellation at equal eigenvalues
     real_pair = gap >= 0.0
-    root = np.sqrt(np.abs(gap))
+    root = np.ldexp(np.sqrt(np.ldexp(np.abs(gap), twice % 2)), twice // 2)
     large = np.abs(trace) / 2.0 + np.where(real_pair, root, 0.0)  # size of the larger eigenvalue if they are real
-    with np.errstate(divide="ignore", invalid="ignore"):
-        small = np.where(large > 0.0, determinant / np.where(large > 0.0, large, 1.0), 0.0)
+    if not np.all(np.isfinite(large)):
+        raise FloatingPointError("an eigenvalue")
+    (top, above), (bottom, below) = np.frexp(np.where(large > 0.0, large, 1.0)), np.frexp(e)
+    small = np.where(large > 0.0, np.ldexp(determinant / top / bottom, unit - above - below), 0.0)
     decay = np.where(real_pair, np.where(trace >= 0.0, small, -large), trace / 2.0)
     frequency = np.where(real_pair, 0.0, root)
     kind = np.select(
@@ -71,9 +76,11 @@ def joint_stability(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, e
         ["saddle", "drift", "centre", "stable", "stable-spiral", "unstable"],
         "unstable-spiral",
     )
+    determinant = np.ldexp(determinant / bottom, unit - below)
     return JointStability(as_given(trace), as_given(determinant), as_given(decay), as_given(frequency), kind[()])
 
 
+@vectorized()
 def hopf(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike) -> Hopf:
     r"""Where the joint pair turns from a decaying into a growing spiral (linear joint flow 10.1).
 
@@ -91,6 +98,7 @@ def hopf(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike) -> Hopf:
     return Hopf(as_given(eps), as_given(omega), side[()])
 
 
+@vectorized()
 def largest_step(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0) -> Array:
     r"""The step of discrete descent, by both optimizers at once, below which the joint pair is stable (10.1).
 
@@ -100,14 +108,15 @@ def largest_step(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps:
     Arguments as in :func:`joint_stability`. 0 where the flow itself is not stable. Exact.
     """
     pair = joint_stability(a, b, D, C, eps=eps)
-    trace, determinant, frequency = (np.asarray(v) for v in (pair.trace, pair.determinant, pair.frequency))
-    stable = (trace > 0.0) & (determinant > 0.0)
-    fastest = np.where(stable & (frequency == 0.0), trace - np.asarray(pair.decay), 1.0)
-    with np.errstate(over="ignore"):
-        spiral = np.where(stable, trace, 1.0) / np.where(stable, determinant, 1.0)
+    trace, decay, frequency = (np.asarray(v) for v in (pair.trace, pair.decay, pair.frequency))
+    stable = np.char.startswith(pair.kind, "stable")
+    fastest = np.where(stable & (frequency == 0.0), trace - decay, 1.0)
+    size = np.where(stable, np.hypot(decay, frequency), 1.0)  # of the eigenvalues; its square is the determinant
+    spiral = 2.0 * (decay / size) / size
     return as_given(np.where(stable, np.where(frequency > 0.0, spiral, 2.0 / fastest), 0.0))
 
 
+@vectorized()
 def least_friction(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0) -> Array:
     r"""The friction of heavy ball, of both optimizers, above which the joint pair is stable (10.1).
 
@@ -117,12 +126,13 @@ def least_friction(a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike, *, ep
     is not stable. Exact.
     """
     pair = joint_stability(a, b, D, C, eps=eps)
-    stable = (np.asarray(pair.trace) > 0.0) & (np.asarray(pair.determinant) > 0.0)
+    stable = np.char.startswith(pair.kind, "stable")
     trace = np.where(stable, pair.trace, 1.0)
     with np.errstate(over="ignore"):
         return as_given(np.where(stable, np.asarray(pair.frequency) * np.sqrt(2.0 / trace), np.inf))
 
 
+@vectorized()
 def joint_course(
     t: ArrayLike, theta: ArrayLike, phi: ArrayLike, *, a: ArrayLike, b: ArrayLike, D: ArrayLike, C: ArrayLike,
     eps: ArrayLike = 1.0,
@@ -140,9 +150,11 @@ def joint_course(
     pair = (half, lean**2 + b * c / e, (a * d - b * c) / e, time)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         mean, slope = flow_mean(*pair), flow_slope(*pair)
-        return as_given(mean * x + slope * (lean * x - b * y)), as_given(mean * y - slope * (c / e * x + lean * y))
+        both = mean * x + slope * (lean * x - b * y), mean * y - slope * (c / e * x + lean * y)
+    return as_given(known(np.asarray(both[0]))), as_given(known(np.asarray(both[1])))
 
 
+@vectorized()
 def effective_curvature(
     a: ArrayLike, b: ArrayLike, e: ArrayLike, D: ArrayLike, C: ArrayLike, *, inner_time: ArrayLike = np.inf
 ) -> Array:
@@ -160,9 +172,13 @@ def effective_curvature(
         x = d * tau
         kappa = np.where(x == 0.0, tau, -np.expm1(-x) / np.where(d == 0.0, 1.0, d))
         kappa = np.where(np.isinf(tau), np.where(d > 0.0, 1.0 / np.where(d > 0.0, d, 1.0), np.nan), kappa)
-        return as_given(a - 2.0 * b * (c * kappa) + e * (c * kappa) ** 2)
+        moved = c * kappa
+        curvature = a - 2.0 * (b * moved) + e * moved * moved
+    known(np.where(np.isnan(kappa), 0.0, curvature))
+    return as_given(curvature)
 
 
+@vectorized()
 def seeing_through(b: ArrayLike, e: ArrayLike, D: ArrayLike, C: ArrayLike) -> Array:
     r"""The curvature that differentiating through the inner optimum adds, :math:`(C/D)(eC/D - b)` (10.2).
 
@@ -172,6 +188,7 @@ def seeing_through(b: ArrayLike, e: ArrayLike, D: ArrayLike, C: ArrayLike) -> Ar
     return as_given(c / d * (e * (c / d) - b))
 
 
+@vectorized()
 def coupling_map(
     a: ArrayLike, b: ArrayLike, e: ArrayLike, D: ArrayLike, C: ArrayLike, *, eps: ArrayLike = 1.0
 ) -> NDArray[np.int64]:
@@ -187,6 +204,13 @@ def coupling_map(
         *(real(n, v) for n, v in zip("abeDC", (a, b, e, D, C), strict=True)), positive("eps", eps)
     )
     joint = joint_stability(a, b, d, c, eps=ratio)
-    chased = (np.asarray(joint.trace) > 0.0) & (np.asarray(joint.determinant) > 0.0)
+    chased = np.char.startswith(joint.kind, "stable")
     seen = np.asarray(effective_curvature(a, b, e, np.where(d > 0.0, d, 1.0), c)) > 0.0
     return np.where(d > 0.0, seen + 2 * chased, -1).astype(np.int64)[()]
+
+
+def _difference(x: Array, y: Array, u: Array, v: Array) -> tuple[Array, NDArray[np.int64]]:
+    """x y - u v as a number and the power of two to multiply it with: no product leaves the range of the numbers."""
+    (x, i), (y, j), (u, k), (v, l) = (np.frexp(w) for w in (x, y, u, v))
+    unit = np.maximum(np.where(x * y == 0.0, -9999, i + j), np.where(u * v == 0.0, -9999, k + l))
+    return np.ldexp(x * y, i + j - unit) - np.ldexp(u * v, k + l - unit), unit

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toymesa.errors import ArgumentError, DomainError
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, one_count, real, scalar, vectorized
 
 # mean and standard deviation of the largest eigenvalue of a real symmetric random matrix, in units of N^(-1/6) above
 # 2 sqrt(N) (Tracy and Widom 1996, "On orthogonal and symplectic matrix ensembles"; moments as tabulated there)
 TRACY_WIDOM = (-1.2065, 1.2680)
+_LARGEST = 10_000  # rows of a matrix that is drawn; its eigenvalues take minutes then
 
 
+@vectorized()
 def limit_edge(size: ArrayLike, *, correlation: ArrayLike = 0.0, connectance: ArrayLike = 1.0) -> Array:
     r"""Where the spectrum of X ends on the right as N grows, :math:`\sqrt{N c}\,(1+\rho)`.
 
@@ -32,6 +34,7 @@ def limit_edge(size: ArrayLike, *, correlation: ArrayLike = 0.0, connectance: Ar
     return as_given(np.sqrt(n * c) * (1.0 + rho))
 
 
+@vectorized()
 def critical_spread(size: ArrayLike, *, correlation: ArrayLike = 0.0, connectance: ArrayLike = 1.0) -> Array:
     r"""May's bound: the spread of couplings above which J = -1 + sigma X is unstable, :math:`1/(\sqrt{Nc}(1+\rho))`.
 
@@ -44,14 +47,14 @@ def critical_spread(size: ArrayLike, *, correlation: ArrayLike = 0.0, connectanc
         )
 
 
+@vectorized()
 def random_couplings(size: int, *, correlation: float = 0.0, connectance: float = 1.0, rng: Any = None) -> Array:
     """One X of N x N: normal entries of variance 1, corr(X_ij, X_ji) = rho; pairs are kept with probability c.
 
-    size : N >= 1. correlation : rho in [-1, 1]. connectance : c in [0, 1]. rng : a seed or a Generator.
+    size : N, 1 to 10000. correlation : rho in [-1, 1]. connectance : c in [0, 1]. rng : a seed or a Generator.
     """
-    n = int(count("size", size, 1))
-    rho = float(real("correlation", correlation, -1.0, 1.0))
-    kept = float(real("connectance", connectance, 0.0, 1.0))
+    n = one_count("size", size, 1, _LARGEST)
+    rho, kept = scalar("correlation", correlation, -1.0, 1.0), scalar("connectance", connectance, 0.0, 1.0)
     generator = _generator(rng)
     first, second = generator.standard_normal((2, n, n))
     # X_ij and X_ji are the sum and the difference of two independent numbers
@@ -63,6 +66,7 @@ def random_couplings(size: int, *, correlation: float = 0.0, connectance: float 
     return out
 
 
+@vectorized()
 def rightmost(
     size: int, *, correlation: float = 0.0, connectance: float = 1.0, samples: int = 50, rng: Any = None
 ) -> Array:
@@ -70,15 +74,16 @@ def rightmost(
 
     Arguments as in :func:`random_couplings`. Compare with :func:`limit_edge`. Numerical; costs samples times N^3.
     """
-    number = int(count("samples", samples, 1))
+    number, rho = one_count("samples", samples, 1), scalar("correlation", correlation, -1.0, 1.0)
     generator = _generator(rng)
-    values = np.linalg.eigvalsh if correlation == 1.0 else np.linalg.eigvals
+    values = np.linalg.eigvalsh if rho == 1.0 else np.linalg.eigvals
     drawn = (
         random_couplings(size, correlation=correlation, connectance=connectance, rng=generator) for _ in range(number)
     )
     return np.sort(np.array([values(x).real.max() for x in drawn]))
 
 
+@vectorized()
 def stable_share(
     spread: ArrayLike,
     size: int,

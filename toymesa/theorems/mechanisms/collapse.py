@@ -22,15 +22,17 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real, vectorized
 from toymesa.theorems.mechanisms.stopping import stretched
 
 _SETTLED = -60.0  # ln of the reliance left to all losers: below it no criterion on the leaders changes in float64
+_GONE = -760.0  # the same where that reliance is below the smallest number
 _RTOL = 1e-12
 _FAR = 300.0  # ln(-u) is cut here, where every other reliance has long been 0, so that squares stay finite
 _WITHIN = 8  # points looked at inside one integration step, so that no crossing hides between its ends
 
 
+@vectorized(perturbation=1, shares=1, log_odds=1, rates=1)
 def critical_collapse(
     criterion: str,
     value: ArrayLike,
@@ -60,6 +62,7 @@ def critical_collapse(
     return as_given(_ParameterFree(odds, eta).first_reaching(measure, limit))
 
 
+@vectorized(perturbation=1, shares=1, log_odds=1, rates=1)
 def exact_stop_diversity(
     residual: ArrayLike,
     criterion: str,
@@ -86,6 +89,7 @@ def exact_stop_diversity(
         return as_given(stretched(x**2 / eta, r))
 
 
+@vectorized(perturbation=1, shares=1, log_odds=1, rates=1)
 def reliances_at_stop(
     coordinate: ArrayLike,
     *,
@@ -202,14 +206,17 @@ class _ParameterFree:
         flat = x.ravel() / self.unit
         u = np.zeros((self.u0.size, flat.size))
         if self.u0.size:
-            far = float(flat.max(initial=0.0))
-            u = self._distance(self._run(far, None).sol(flat)) if far > 0.0 else u + self.u0[:, None]
+            far, start = float(flat.max(initial=0.0)), float(_log_sum(self._log_shares(self.u0)[1:]))
+            u = u + self.u0[:, None]
+            if far > 0.0 and start > _GONE:
+                run = self._run(far, self._gone)
+                u = self._distance(run.sol(np.minimum(flat, run.t[-1])))
         return self._spread(u).reshape(*x.shape, -1)
 
     def first_reaching(self, measure: Callable[[Array], Array], limit: Array) -> Array:
         """The least X with measure >= limit, for every limit; inf where there is none."""
-        if not self.u0.size:
-            return np.where(measure(self._spread(np.zeros((0, 1))))[0] >= limit, 0.0, np.inf)
+        if not self.u0.size or _log_sum(self._log_shares(self.u0)[1:]) < _SETTLED:
+            return np.where(measure(self._spread(self.u0[:, None]))[0] >= limit, 0.0, np.inf)
         run = self._run(1e300, self._settled)
         fraction = np.arange(_WITHIN) / _WITHIN
         x = np.append((run.t[:-1, None] + np.diff(run.t)[:, None] * fraction).ravel(), run.t[-1])
@@ -257,6 +264,11 @@ class _ParameterFree:
         return float(_log_sum(self._log_shares(self._distance(state))[1:]) - _SETTLED)
 
     _settled.terminal = True  # type: ignore[attr-defined]
+
+    def _gone(self, _x: float, state: Array) -> float:
+        return float(_log_sum(self._log_shares(self._distance(state))[1:]) - _GONE)
+
+    _gone.terminal = True  # type: ignore[attr-defined]
 
     def _run(self, far: float, until: Any) -> Any:
         still = np.zeros_like(self.u0)

@@ -24,6 +24,7 @@ _MOST_BITS = 65536
 _REST_BITS = 80
 _BESSEL_BITS = 128
 _LARGEST = 150.0  # a parameter and an argument both beyond this keep Tricomi's function busy for hours
+_MOST_ORDER = 1e15  # beyond it the expansion of Tricomi's function at 0 takes for ever
 _LARGEST_ORDER = 5000.0  # of Bessel functions, for the same reason
 
 
@@ -54,6 +55,11 @@ def responses(t: float, n: float, k: float, eta: float, lam: float, mu: float) -
             if log_x >= settled:
                 return pp, pc, cp, cc
             return _settled((pp, pc, cp, cc), settled - log_x, gamma, beta * settled.exp(), mean, half)
+    if order > _MOST_ORDER:
+        raise SolveError(
+            f"decay or pressure over the other rates is {order:.1g} and must be at most {_MOST_ORDER:g}",
+            status="overflow",
+        )
     bits = 2 * _PARAMETER_BITS if gamma > 0 else _BESSEL_BITS
     while bits <= _MOST_BITS:
         with ctx.workprec(bits):
@@ -140,6 +146,8 @@ def _second(z: arb, a: arb, b: arb) -> arb:
     term = total = arb(1)
     k = 0
     while term.abs_upper() > arb(2) ** (-2 * ctx.prec) * total.abs_lower():
+        if not (term.is_finite() and total != 0):  # 2 - b + k cannot be told from 0 in this precision
+            return arb("nan")
         term = term * (a - b + 1 + k) / (2 - b + k) * z / (k + 1)
         total, k = total + term, k + 1
     return ((b - 1).lgamma() - a.lgamma() + (1 - b) * z.log()).exp() * total

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, nonnegative, positive, real, vectorized
 
 _GRID = np.linspace(-45.0, 45.0, 3601)  # beyond it reliances are 0 or 1 to float64 and the equation is linear
 
 
+@vectorized()
 def crossover_diversity(
     *,
     lam: ArrayLike,
@@ -47,6 +48,7 @@ def crossover_diversity(
     return as_given(np.where(cost == 0.0, 0.0, value))
 
 
+@vectorized()
 def crossover_diversity_exact(
     *,
     lam: ArrayLike,

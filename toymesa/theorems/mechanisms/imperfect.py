@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from toymesa.errors import DomainError
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real, vectorized
 
 
+@vectorized()
 def always_stable(lam: ArrayLike, *, mechanisms: ArrayLike = 2, fidelity: ArrayLike = 1.0) -> np.ndarray:
     r"""Whether the joint state is linearly stable at every diversity, lam <= 3(1-f^2)/K^2 (mechanisms 1.12).
 
@@ -26,12 +27,14 @@ def always_stable(lam: ArrayLike, *, mechanisms: ArrayLike = 2, fidelity: ArrayL
     return np.asarray((decay <= stability_decay(mechanisms=k, fidelity=f)) | (f == 0.0))[()]
 
 
+@vectorized()
 def stability_decay(*, mechanisms: ArrayLike = 2, fidelity: ArrayLike = 1.0) -> Array:
     """The largest decay with a joint state that is linearly stable at every diversity, 3(1 - f^2)/K^2."""
     k, f = count("mechanisms", mechanisms), real("fidelity", fidelity, -1.0, 1.0)
     return as_given(np.asarray(3.0 * _error(f) / k**2))
 
 
+@vectorized()
 def joint_survivors(lam: ArrayLike, *, mechanisms: ArrayLike = 2, fidelity: ArrayLike = 1.0) -> np.ndarray:
     r"""How many mechanisms the global minimum of the free energy keeps joint as diversity grows (mechanisms 1.12).
 
@@ -52,6 +55,7 @@ def joint_survivors(lam: ArrayLike, *, mechanisms: ArrayLike = 2, fidelity: Arra
     return np.asarray(m.astype(np.int64))[()]
 
 
+@vectorized(fidelity=1)
 def loss_floor(fidelity: ArrayLike) -> Array:
     r"""The least base loss that mechanisms of these training fidelities reach together, without decay.
 
@@ -66,6 +70,7 @@ def loss_floor(fidelity: ArrayLike) -> Array:
     return as_given(np.asarray(0.5 / (1.0 + power)))
 
 
+@vectorized(reliances=1, rates=1, fidelity=1)
 def equilibrium_contents(
     reliances: ArrayLike, *, lam: ArrayLike, rates: ArrayLike = 1.0, fidelity: ArrayLike = 1.0
 ) -> Array:
@@ -79,6 +84,7 @@ def equilibrium_contents(
     return np.asarray(f * p / stiff / (1.0 + q)[..., None])
 
 
+@vectorized(reliances=1, rates=1, fidelity=1, prior=1)
 def reduced_free_energy(
     reliances: ArrayLike,
     *,

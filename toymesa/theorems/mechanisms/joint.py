@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ive, kve
 
 from toymesa.errors import DomainError
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real, vectorized
 from toymesa.theorems.mechanisms.confluent import responses
 
 _LONGEST = 1e20  # relaxation times
@@ -38,6 +38,7 @@ class Perturbation(NamedTuple):
 # ---------------------------------------------------------------- the joint trajectory
 
 
+@vectorized()
 def joint_content(
     t: ArrayLike,
     *,
@@ -57,6 +58,7 @@ def joint_content(
     return as_given(case.start * np.exp(-case.a * case.t) + case.f / (case.k * case.a) * case.gone)
 
 
+@vectorized()
 def joint_error(
     t: ArrayLike,
     *,
@@ -70,6 +72,7 @@ def joint_error(
     return as_given(case.rest * case.gone + (1.0 - case.f * case.start) * np.exp(-case.a * case.t))
 
 
+@vectorized()
 def internal_time(
     t: ArrayLike,
     *,
@@ -110,6 +113,7 @@ class _Joint:
 # ---------------------------------------------------------------- its instability
 
 
+@vectorized()
 def joint_growth(
     t: ArrayLike,
     *,
@@ -137,13 +141,16 @@ def joint_growth(
     Exact to first order in the perturbation. Hyperbolic and Bessel cases by scipy (relative error of the logarithm
     about 1e-14), the others and extreme Bessel orders by ball arithmetic to full double precision (milliseconds each), and
     where diversity is so large that this takes too long by a Riccati equation (error of the logarithm below 1e-10, and
-    1e-12 of it).
+    1e-12 of it; up to 1e-6 where pressure acts for very many of its own times, and beyond that a SolveError).
     """
     t_, n, k, eta, decay, pressure = _case(t, diversity, mechanisms, gate_rate, lam, mu)
     even = decay == eta * pressure
     s = np.asarray(internal_time(t_, mechanisms=k, lam=decay))
     value = -decay * t_ + _log_cosh(np.sqrt(eta / k) * np.sqrt(n) * s)
     value = np.where(even, value, np.where(decay == 0.0, _log_bessel(t_, n, k, eta, pressure), np.nan))
+    # what comes back by way of the contents is of second order in kappa s, however much longer contents last
+    fed = 2.0 * np.log(np.sqrt(eta / k) * np.sqrt(n) * s) + np.maximum(eta * pressure - decay, 0.0) * t_
+    value = np.where(~even & (fed < -50.0), -eta * pressure * t_, value)
     rest = np.isnan(value)
     if np.any(rest):
         cases = zip(*(v[rest] for v in (t_, n, k, eta, decay, pressure)), strict=True)
@@ -152,6 +159,7 @@ def joint_growth(
         return as_given(value if log else np.exp(value))
 
 
+@vectorized()
 def joint_perturbation(
     t: ArrayLike,
     *,
@@ -205,7 +213,13 @@ def _case(
     late = time * (decay + 1.0 / k) > _LONGEST
     if np.any(late):
         raise DomainError(f"t must be at most {_LONGEST:g} relaxation times 1/(lam + 1/K); got {time[late].flat[0]:g}")
-    return time, n, k, eta, decay, pressure
+    # a decay that does nothing to the last digit is none: the functions of its case are at their limit
+    idle = (
+        (decay * k < 1e-30)
+        & (decay * time * (1.0 + np.sqrt(eta * k) * np.sqrt(n)) < 1e-30)
+        & (eta * pressure * time < 20.0)
+    )
+    return time, n, k, eta, np.where(idle, 0.0, decay), pressure
 
 
 def _weighted(entry: Array, by: Array) -> Array:

@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 from scipy.optimize.elementwise import bracket_root, find_root
 from scipy.special import exp1, expi, ndtr
 
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real, vectorized
 from toymesa.theorems.mechanisms.stopping import progress
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 _LARGE = 600.0  # beyond it e^x and its exponential integrals leave the range of float64
 
 
+@vectorized()
 def outcome_probability(start: ArrayLike, *, growth_rate: ArrayLike, temperature: ArrayLike) -> Array:
     r"""Probability that the unstable coordinate of a fixed point runs off to the positive side (mechanisms 1.8).
 
@@ -31,6 +32,7 @@ def outcome_probability(start: ArrayLike, *, growth_rate: ArrayLike, temperature
     return as_given(_normal(v, 0.5 * (np.log(kappa) - _log(nonnegative("temperature", temperature)))))
 
 
+@vectorized()
 def perturbation_variance(
     diversity: ArrayLike,
     residual: ArrayLike,
@@ -57,6 +59,7 @@ def perturbation_variance(
         return as_given(np.exp(2.0 * kappa * progress(r) + _log_scaled(kappa, r, t, k)))
 
 
+@vectorized()
 def leader_probability(
     perturbation: ArrayLike,
     diversity: ArrayLike,
@@ -82,6 +85,7 @@ def leader_probability(
     return as_given(_normal(u0, log_cosh - 0.5 * _log_scaled(kappa, r, t, k)))
 
 
+@vectorized()
 def noise_stop_diversity(
     residual: ArrayLike,
     *,

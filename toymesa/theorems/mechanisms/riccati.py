@@ -18,6 +18,7 @@ from scipy.integrate import solve_ivp
 from toymesa.errors import SolveError
 from toymesa.theorems.arguments import Array
 
+_DIGITS = 1e-6  # of a logarithm, that rounding may cost
 _SLAVED = 1e6  # from this ratio of rates on, first order in its inverse leaves an error of 1e-12
 _ONSET = 1e-13  # the start, where rho is 0, is left by this many units of the fastest rate: an error of that size
 
@@ -29,9 +30,21 @@ def log_responses(t: float, n: float, k: float, eta: float, lam: float, mu: floa
     exceeds every other rate a million times, the first order of its inverse in closed form.
     """
     half = (eta * mu - lam) / 2.0
+    _check_digits((eta * mu + lam) * t, math.sqrt(eta / k) * math.sqrt(n) * t)
     from_p = _log_pair(t, n, k, eta, lam, mu, half)
     from_c = _log_pair(t, n, k, eta, lam, mu, -half)  # exchanging dp and v exchanges pressure and decay
-    return from_p[0], from_c[1], from_p[1], from_c[0]
+    logs = from_p[0], from_c[1], from_p[1], from_c[0]
+    _check_digits((eta * mu + lam) * t, min(abs(v) for v in logs))
+    return logs
+
+
+def _check_digits(passed: float, size: float) -> None:
+    """SolveError where pressure and decay, whose sum ``passed`` cancels in logarithms of that size, leave too few digits."""
+    if 1e-16 * passed > _DIGITS * (1.0 + size):
+        raise SolveError(
+            f"pressure and decay act for {passed:.1g} of their own times, in which the digits cancel: reduce them or t",
+            status="overflow",
+        )
 
 
 def _log_pair(t: float, n: float, k: float, eta: float, lam: float, mu: float, half: float) -> tuple[float, float]:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from toymesa.theorems.arguments import Array, as_given, positive, real
+from toymesa.theorems.arguments import Array, as_given, positive, real, vectorized
 
 _ORDER = 16
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_ORDER)
 _DOUBLINGS = 48  # panels that halve towards the end, where 1/g may be close to its pole
 
 
+@vectorized()
 def selection_score(rate: ArrayLike, bits: ArrayLike) -> Array:
     r"""The score :math:`\log_2 \eta_r - b_r`: one bit is worth a factor two in rate (mechanisms 1.9).
 
@@ -38,6 +39,7 @@ class Decision(NamedTuple):
     residual: Array
 
 
+@vectorized()
 def decision_time(
     share: ArrayLike,
     *,

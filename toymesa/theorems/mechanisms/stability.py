@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toymesa.errors import ArgumentError
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real, vectorized
 
 
 class JointState(NamedTuple):
@@ -33,6 +33,7 @@ class JointEigenvalues(NamedTuple):
     together: Array
 
 
+@vectorized()
 def joint_state(lam: ArrayLike, *, mechanisms: ArrayLike = 2, fidelity: ArrayLike = 1.0) -> JointState:
     r"""The converged joint state, p_r = 1/K and c_r = c for all r (mechanisms 1.5, 1.12).
 
@@ -54,6 +55,7 @@ def joint_state(lam: ArrayLike, *, mechanisms: ArrayLike = 2, fidelity: ArrayLik
     return JointState(as_given(f / k / total), as_given(stiffness / total), as_given(pull))
 
 
+@vectorized()
 def critical_diversity(lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike = 2, fidelity: ArrayLike = 1.0) -> Array:
     r"""Diversity n_c above which the converged joint state is linearly unstable (mechanisms 1.5 and 1.12).
 
@@ -80,6 +82,7 @@ def critical_diversity(lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike =
     return as_given(np.where(never, np.inf, np.where(pressure == 0.0, 0.0, value)))
 
 
+@vectorized()
 def joint_eigenvalues(
     diversity: ArrayLike,
     lam: ArrayLike,
@@ -119,6 +122,7 @@ def joint_eigenvalues(
     return JointEigenvalues(as_given(upper), as_given(lower), as_given(-(fast + f**2 / k)))
 
 
+@vectorized()
 def momentum_eigenvalues(
     eigenvalue: ArrayLike, friction: ArrayLike
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
@@ -137,6 +141,7 @@ def momentum_eigenvalues(
     return upper.astype(np.complex128)[()], lower.astype(np.complex128)[()]
 
 
+@vectorized()
 def largest_step(
     diversity: ArrayLike,
     lam: ArrayLike,
@@ -158,6 +163,7 @@ def largest_step(
     return as_given(np.asarray(2.0 / np.maximum(-values.lower, -values.together)))
 
 
+@vectorized()
 def splits(mechanisms: int) -> NDArray[np.int64]:
     """Number of branch lines through the joint state at n_c by the size m = 1, ..., K/2 of the smaller group.
 

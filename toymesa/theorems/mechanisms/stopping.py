@@ -16,11 +16,15 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from toymesa.theorems.arguments import Array, as_given, count, positive, real
+from toymesa.errors import SolveError
+from toymesa.theorems.arguments import Array, as_given, count, positive, real, vectorized
+
+_STIFFEST = 1e7  # ratio of rates of the linear flow
 
 # ---------------------------------------------------------------- first order in the perturbation
 
 
+@vectorized()
 def stop_diversity(
     residual: ArrayLike,
     *,
@@ -50,6 +54,7 @@ def stop_diversity(
     return as_given(stretched(converged, real("residual", residual, 0.0, 1.0)))
 
 
+@vectorized()
 def stop_diversity_converged(
     *, perturbation: ArrayLike, threshold: ArrayLike, mechanisms: ArrayLike = 2, gate_rate: ArrayLike = 1.0
 ) -> Array:
@@ -61,6 +66,7 @@ def stop_diversity_converged(
         return as_given(growth**2 / k / eta)
 
 
+@vectorized()
 def early_stopping_gain(residual: ArrayLike) -> Array:
     r"""The factor :math:`1/(1-\sqrt r)^2` by which stopping at ``residual`` raises the tolerable diversity.
 
@@ -69,6 +75,7 @@ def early_stopping_gain(residual: ArrayLike) -> Array:
     return as_given(stretched(np.ones(()), real("residual", residual, 0.0, 1.0)))
 
 
+@vectorized()
 def collapse_coordinate(diversity: ArrayLike, residual: ArrayLike, *, gate_rate: ArrayLike = 1.0) -> Array:
     r"""X = sqrt(n eta_p) (1 - sqrt r), the one number that reliances at the stop depend on (mechanisms 1.7).
 
@@ -114,6 +121,7 @@ class Window(NamedTuple):
     high: Array
 
 
+@vectorized()
 def reversal_window(
     *,
     perturbation: ArrayLike,
@@ -135,7 +143,8 @@ def reversal_window(
 
     perturbation, threshold : u0 and theta > 0. lam, mu : decay and pressure, > 0. mechanisms : K >= 2, of equal rates
     and prior. gate_rate : eta_p > 0. All broadcast. ``low`` is inf where no diversity below n_c amplifies that much.
-    Numerical: linear flow by LSODA (relative tolerance 1e-10), root by Brent's method.
+    Numerical: linear flow by LSODA (relative tolerance 1e-10), root by Brent's method; SolveError where the rates of the
+    flow are more than ten million times apart.
     """
     u0, theta = positive("perturbation", perturbation), positive("threshold", threshold)
     decay, pressure = positive("lam", lam), positive("mu", mu)
@@ -152,7 +161,18 @@ def _first_amplified(u0: float, theta: float, lam: float, mu: float, k: float, e
         return 0.0
     wanted = math.log(theta) - math.log(u0)
     least = float(_arccosh_ratio(np.asarray(theta), np.asarray(u0))) ** 2 / (k * eta)
-    most = mu * (1.0 + k * lam) ** 2 / (k * lam)  # n_c of mechanisms 1.5
+    most = float(np.float64(mu) * (1.0 + k * lam) / (k * lam) * (1.0 + k * lam))  # n_c of mechanisms 1.5
+
+    slow, fast = (
+        min(lam + 1.0 / k, lam + eta * mu),
+        max(lam + 1.0 / k, lam + eta * mu, math.sqrt(eta / k) * math.sqrt(most)),
+    )
+    if not (slow > 1e-100 and fast < min(_STIFFEST * slow, 1e100)):
+        raise SolveError(
+            f"lam, mu, 1/K and the growth at n_c are rates from {slow:.1g} to {fast:.1g}; at most a factor {_STIFFEST:g} "
+            "can be integrated",
+            status="overflow",
+        )
 
     def miss(log_n: float) -> float:
         return _peak(math.exp(log_n), lam, mu, k, eta) - wanted

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toymesa.errors import DomainError
-from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real
+from toymesa.theorems.arguments import Array, as_given, count, nonnegative, positive, real, vectorized
 
 _HALVINGS = 64  # of an interval of ln l: enough for the last bit
 _SHORT, _SHORTEST, _LONG = 1e-9, 1e-120, 1e9  # log-odds between which roots are looked for
@@ -38,6 +38,7 @@ class PolarizedState(NamedTuple):
 # ---------------------------------------------------------------- equal priors (1.6)
 
 
+@vectorized()
 def branch_shares(x: ArrayLike, *, mechanisms: ArrayLike = 2, favoured: ArrayLike = 1) -> tuple[Array, Array]:
     """Reliance on each of the ``favoured`` (m) mechanisms and on each of the others, (1+(K-m)x)/K and (1-mx)/K.
 
@@ -47,6 +48,7 @@ def branch_shares(x: ArrayLike, *, mechanisms: ArrayLike = 2, favoured: ArrayLik
     return as_given((1.0 + (k - m) * x_) / k), as_given((1.0 - m * x_) / k)
 
 
+@vectorized()
 def bifurcation_branch(
     x: ArrayLike, lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike = 2, favoured: ArrayLike = 1
 ) -> Array:
@@ -69,6 +71,7 @@ def bifurcation_branch(
     return as_given(pressure * slope * _decayed(decay, k, m * (k - m) * x_**2))
 
 
+@vectorized()
 def fold(lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike = 2) -> BranchPoint:
     r"""Where the branch of one favoured mechanism begins, dn/dx = 0 (mechanisms 1.6).
 
@@ -82,6 +85,7 @@ def fold(lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike = 2) -> BranchP
     return BranchPoint(as_given(_along(l, decay, pressure, k)), as_given(_difference(l, k)))
 
 
+@vectorized()
 def maxwell_point(lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike = 2) -> BranchPoint:
     r"""Where the joint and the polarized state have the same free energy (mechanisms 1.11, equal priors).
 
@@ -97,6 +101,7 @@ def maxwell_point(lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike = 2) -
     return BranchPoint(as_given(_along(l, decay, pressure, k)), as_given(_difference(l, k)))
 
 
+@vectorized()
 def hysteresis_width(lam: ArrayLike, *, mechanisms: ArrayLike = 2) -> Array:
     """Relative width of the hysteresis loop, (n_c - n_fold)/n_c in [0, 1): independent of mu (mechanisms 1.6, 1.11).
 
@@ -108,6 +113,7 @@ def hysteresis_width(lam: ArrayLike, *, mechanisms: ArrayLike = 2) -> Array:
     return as_given(np.maximum(1.0 - start / (k * _decayed(decay, k, np.zeros(()))), 0.0))
 
 
+@vectorized()
 def polarized_state(
     diversity: ArrayLike, lam: ArrayLike, mu: ArrayLike, *, mechanisms: ArrayLike = 2
 ) -> PolarizedState:
@@ -133,6 +139,7 @@ def polarized_state(
 # ---------------------------------------------------------------- two mechanisms of unequal prior (1.11)
 
 
+@vectorized()
 def unequal_branch(x: ArrayLike, lam: ArrayLike, mu: ArrayLike, *, bits: ArrayLike) -> Array:
     r"""Diversity at which two mechanisms of unequal prior rest at p_1 - p_2 = x (mechanisms 1.11).
 
@@ -153,6 +160,7 @@ def unequal_branch(x: ArrayLike, lam: ArrayLike, mu: ArrayLike, *, bits: ArrayLi
     return as_given(pressure * slope * _decayed(decay, np.asarray(2.0), x_**2))
 
 
+@vectorized()
 def metastable_onset(lam: ArrayLike, mu: ArrayLike, *, bits: ArrayLike) -> BranchPoint:
     r"""Where the state that favours the less simple of two mechanisms begins to exist, n_f (mechanisms 1.11).
 
@@ -172,6 +180,7 @@ def metastable_onset(lam: ArrayLike, mu: ArrayLike, *, bits: ArrayLike) -> Branc
     return BranchPoint(as_given(n), as_given(-np.sign(given) * x))
 
 
+@vectorized()
 def cusp_onset(lam: ArrayLike, mu: ArrayLike, *, bits: ArrayLike) -> Array:
     r"""First terms of :func:`metastable_onset` for a small difference of priors (mechanisms 1.11).
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from toymesa.errors import ArgumentError, DomainError
-from toymesa.theorems.arguments import Array, as_given, positive, real
+from toymesa.theorems.arguments import Array, as_given, known, positive, real, vectorized
 
 _PANELS = 60  # each half as wide as the one before
 _NODES, _WEIGHTS = (0.5 * (np.polynomial.legendre.leggauss(16)[i] + (1.0 - i)) for i in (0, 1))  # on [0, 1]
@@ -49,6 +49,7 @@ class GatedStop(NamedTuple):
 # ---------------------------------------------------------------- 1.2
 
 
+@vectorized(contents=1, reliances=1, log_odds=1, rates=1)
 def polarization(
     contents: ArrayLike,
     *,
@@ -95,6 +96,7 @@ def polarization(
 # ---------------------------------------------------------------- 1.3
 
 
+@vectorized()
 def separatrix(
     w: ArrayLike,
     m: ArrayLike,
@@ -118,6 +120,7 @@ def separatrix(
     return as_given(case.grow)
 
 
+@vectorized()
 def gated_solution(
     s: ArrayLike,
     *,
@@ -140,9 +143,10 @@ def gated_solution(
     broadcast. Exact; a value beyond the largest number is inf.
     """
     case = _Gated(w, m, d, diversity, rate_w, rate_m, rate_d)
-    return GatedState(*(as_given(v) for v in case.at(real("s", s))))
+    return GatedState(*(as_given(known(v)) for v in case.at(real("s", s))))
 
 
+@vectorized()
 def gated_stop(
     residual: ArrayLike,
     *,
@@ -165,7 +169,7 @@ def gated_stop(
     """
     r = real("residual", residual, 0.0, 1.0)
     case = _Gated(w, m, d, diversity, rate_w, rate_m, rate_d)
-    s, t = case.stop(r)
+    s, t = (known(v) for v in case.stop(r))
     state = case.at(s)
     left = case.error * np.sqrt(r)
     return GatedStop(
