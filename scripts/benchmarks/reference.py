@@ -1,0 +1,30 @@
+"""What is right: the end states of the first points by two codes at their tightest, and how far those are apart."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from benchmarks import own, taylor
+from benchmarks.contender import Array, Run, error
+from benchmarks.problems import Problem
+
+
+def truth(problem: Problem, starts: Array, params: Array) -> tuple[Array, float, str]:
+    """End states, the distance between the two codes, and their names.
+
+    heyoka at tolerance 1e-15 where it is installed, checked by toymesa at 1e-13; else toymesa's two methods of the
+    highest accuracy. Raises ArithmeticError where the two differ by more than 1e-10.
+    """
+    tight = ("rodas5p", 1e-12) if problem.stiff else ("dop853", 1e-13)
+    mine = own.alone(problem, tight[0])(starts, params, tight[1])
+    other: Run
+    if importlib.util.find_spec("heyoka"):
+        other, tol, names = taylor.batches(problem, 8, sort=True), 1e-15, f"heyoka 1e-15, toymesa {tight[0]} {tight[1]:g}"
+    else:
+        second = "rodas5p" if tight[0] == "dop853" else "auto"
+        other, tol, names = own.alone(problem, second), 1e-12, f"toymesa {tight[0]} {tight[1]:g}, toymesa {second} 1e-12"
+    found = other(starts, params, tol)
+    apart = error(mine, found)
+    if not apart < 1e-10:
+        raise ArithmeticError(f"{problem.name}: the two reference codes differ by {apart:.1e}")
+    return found if importlib.util.find_spec("heyoka") else mine, apart, names
