@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import closed, ensembles, layer, machine, paths, single
+from benchmarks import closed, ensembles, layer, machine, paths, scaling, single
 from benchmarks.problems import ENSEMBLES
 from benchmarks.report import Section, Settings, goals_table
 
@@ -25,7 +25,7 @@ from benchmarks.report import Section, Settings, goals_table
 def parts() -> dict[str, Callable[[Settings], Section]]:
     """Every part by its name."""
     found: dict[str, Callable[[Settings], Section]] = {p.name: partial(ensembles.measure, p) for p in ENSEMBLES}
-    return found | {"W4": single.measure, "W5": closed.measure, "W6": paths.measure, "layer": layer.measure}
+    return found | {"W4": single.measure, "W5": closed.measure, "W6": paths.measure, "layer": layer.measure, "scaling": scaling.measure}
 
 
 def chosen(wanted: list[str]) -> dict[str, Callable[[Settings], Section]]:
