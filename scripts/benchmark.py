@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +26,8 @@ from benchmarks.report import Section, Settings, goals_table
 def parts() -> dict[str, Callable[[Settings], Section]]:
     """Every part by its name."""
     found: dict[str, Callable[[Settings], Section]] = {p.name: partial(ensembles.measure, p) for p in ENSEMBLES}
-    return found | {"W4": single.measure, "W5": closed.measure, "W6": paths.measure, "layer": layer.measure, "scaling": scaling.measure}
+    found |= {"W4": single.measure, "W5": closed.measure, "W6": paths.measure}
+    return found | {"layer": layer.measure, "scaling": scaling.measure}
 
 
 def chosen(wanted: list[str]) -> dict[str, Callable[[Settings], Section]]:
@@ -42,7 +44,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("parts", nargs="*", help="W1 W2 W3 W4 W5 W6 layer scaling; default all")
     parser.add_argument("--rounds", type=int, default=5, help="how often every contender takes its turn (default 5)")
-    parser.add_argument("--points", type=int, default=100_000, help="points of W1; all sizes scale with it (default 100000)")
+    parser.add_argument(
+        "--points", type=int, default=100_000, help="points of W1; all sizes scale with it (default 100000)"
+    )
     parser.add_argument("--budget", type=float, default=120.0, help="seconds for the rounds of one table (default 120)")
     parser.add_argument("--no-peers", action="store_true", help="toymesa alone")
     parser.add_argument("--out", type=Path, help="directory for benchmark.md, benchmark.json and benchmark.png")
@@ -80,22 +84,33 @@ def main(argv: list[str] | None = None) -> None:
 
 def how(given: list[str]) -> str:
     """The command without where its files go."""
-    kept = [a for i, a in enumerate(given) if a not in ("--out", "--json") and (i == 0 or given[i - 1] not in ("--out", "--json"))]
+    places = ("--out", "--json")
+    kept = [a for before, a in zip(["", *given], given, strict=False) if a not in places and before not in places]
     return " ".join(["python scripts/benchmark.py", *kept])
 
 
 def report(sections: list[Section], about: dict[str, Any], given: list[str], args: argparse.Namespace) -> None:
     """Files, as far as things are measured."""
     raw = {"about": about, "parts": {s.name: s.data for s in sections}, "goals": [g for s in sections for g in s.goals]}
+    data = json.dumps(plain(raw), indent=1, allow_nan=False)
     if args.json:
-        args.json.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        args.json.write_text(data, encoding="utf-8")
     if args.out:
         from benchmarks import plot
 
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "benchmark.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        (args.out / "benchmark.json").write_text(data, encoding="utf-8")
         (args.out / "benchmark.md").write_text(written(sections, about, how(given)), encoding="utf-8")
         plot.draw(sections, args.out / "benchmark.png")
+
+
+def plain(value: Any) -> Any:
+    """The same with null for every number that is none."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def numbalsoda(problem: Problem, method: str) -> Run:
     address, solver, n = rates.address, {"lsoda": nbs.lsoda, "dop853": nbs.dop853}[method], problem.n
     times = np.array([0.0, problem.end])
 
-    @nb.njit(parallel=True)  # type: ignore[untyped-decorator]
+    @nb.njit(parallel=True)
     def every(starts: Any, params: Any, tol: Any, out: Any) -> None:
         for i in nb.prange(starts.shape[0]):
             states, success = solver(address, starts[i], times, params[i], tol, tol, MAX_STEPS)
@@ -47,7 +48,7 @@ def cyrk(problem: Problem, method: str) -> Run:
 
     address, n, span = nb_diffeq_addr(function(problem, "cyrk")), problem.n, (0.0, problem.end)
 
-    @nb.njit(parallel=True)  # type: ignore[untyped-decorator]
+    @nb.njit(parallel=True)
     def every(starts: Any, params: Any, tol: Any, out: Any) -> None:
         for i in nb.prange(starts.shape[0]):
             found = nbsolve2_ivp(address, span, starts[i], method=method, args=params[i], rtol=tol, atol=tol)
@@ -68,8 +69,5 @@ def contenders(problem: Problem) -> list[Contender]:
     """The methods that suit the problem."""
     lsoda = ["lsoda"] if problem.stiff else ["lsoda", "dop853"]
     names = ["Radau", "LSODA", "BDF"] if problem.stiff else ["DOP853", "Vern7", "Tsit5"]
-    found = [Contender(f"numbalsoda {m}", "numbalsoda", lambda m=m: numbalsoda(problem, m)) for m in lsoda]  # type: ignore[misc]
-    found += [Contender(f"CyRK {m}", "CyRK", lambda m=m: cyrk(problem, m)) for m in names]  # type: ignore[misc]
-    return found
-
-
+    found = [Contender(f"numbalsoda {m}", "numbalsoda", partial(numbalsoda, problem, m)) for m in lsoda]
+    return found + [Contender(f"CyRK {m}", "CyRK", partial(cyrk, problem, m)) for m in names]

@@ -84,7 +84,7 @@ def goals(section: Section, problem: Problem, target: float, every: list[Measure
             other = next((m for m in every if m.name == against and m.seconds), None)
             judge(section, f"{problem.name} at {target:g}", factor, mine, other, against)
     for package in AHEAD_OF:
-        fastest = best(every, lambda m, package=package: m.package == package)  # type: ignore[misc]
+        fastest = best([m for m in every if m.package == package], peer)
         judge(section, f"{problem.name} at {target:g}", 10.0, mine, fastest, fastest.name if fastest else package)
 
 
@@ -107,7 +107,7 @@ def curves(field: Field, races: dict[str, list[dict[str, Any]]], apart: float) -
     for c in chosen:
         few = min(subset, max(64, int(1.0 / medians[c.name])))  # a second at the targets
         many = min(len(field.starts), max(subset, int(0.5 / medians[c.name])))
-        line = []
+        line: list[tuple[float, ...]] = []
         for tol in (10.0**-k for k in DECADES):
             found = field.achieved(c, tol, few)
             if math.isfinite(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,4 +51,4 @@ def diffrax(problem: Problem, method: str) -> Run:
 def contenders(problem: Problem) -> list[Contender]:
     """Explicit or implicit methods, as the problem asks for."""
     names = ["Kvaerno3", "Kvaerno5"] if problem.stiff else ["Tsit5", "Dopri8"]
-    return [Contender(f"diffrax {m}", "diffrax", lambda m=m: diffrax(problem, m), least=8192) for m in names]  # type: ignore[misc]
+    return [Contender(f"diffrax {m}", "diffrax", partial(diffrax, problem, m), least=8192) for m in names]

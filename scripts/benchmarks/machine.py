@@ -30,7 +30,8 @@ def versions() -> dict[str, str]:
 def processor() -> str:
     """The processor's model, the instruction set that decides the width of a lane, and the cores used."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    told = dict(reversed([tuple(map(str.strip, line.split(":", 1))) for line in lines if ":" in line]))
+    pairs = [line.partition(":") for line in lines]
+    told = {name.strip(): value.strip() for name, colon, value in pairs if colon}
     wide = next((f.upper() for f in ("avx512f", "avx2", "asimd") if f in told.get("flags", "").split()), "")
     return f"{told.get('model name', platform.processor() or platform.machine())}{', ' + wide if wide else ''}"
 

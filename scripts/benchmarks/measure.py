@@ -40,10 +40,10 @@ class Measured:
         return float(np.median(self.seconds)) if self.seconds else math.nan
 
 
-def guarded(call: Callable[[], Any]) -> tuple[Any, str]:
+def guarded(call: Callable[..., Any], *args: Any) -> tuple[Any, str]:
     """What the call returns, or None and why not: one contender's failure is a row, not the end of the benchmark."""
     try:
-        return call(), ""
+        return call(*args), ""
     except Absent as absent:
         return None, str(absent)
     except Exception as broken:  # whatever a foreign package raises
@@ -51,7 +51,9 @@ def guarded(call: Callable[[], Any]) -> tuple[Any, str]:
         return None, f"failed: {type(broken).__name__}: {lines[0][:120] if lines else ''}"
 
 
-def tune(achieved: Callable[[float], float], target: float, *, tries: int = 12, seconds: float = 30.0) -> tuple[float, float]:
+def tune(
+    achieved: Callable[[float], float], target: float, *, tries: int = 12, seconds: float = 30.0
+) -> tuple[float, float]:
     """The loosest tolerance found whose error meets the target, and that error; (NaN, best error) where none does.
 
     Searches the logarithm of the tolerance: a secant between the loosest known to fail and the tightest known to pass.
@@ -105,7 +107,7 @@ class Field:
             run, note = guarded(c.prepare)
             if run is not None:
                 count = min(4 if c.loop else 64, len(self.truth))
-                ends, note = guarded(lambda run=run, n=count: run(self.starts[:n], self.params[:n], 1e-6))
+                ends, note = guarded(run, self.starts[:count], self.params[:count], 1e-6)
                 if ends is not None and not error(ends, self.truth[:count]) < 1e-2:
                     note = f"wrong: error {error(ends, self.truth[:count]):.1e} at tolerance 1e-6"
             if note:
@@ -116,13 +118,13 @@ class Field:
 
     def achieved(self, c: Contender, tol: float, count: int) -> float:
         """The error on the first points; infinite where the contender raises."""
-        ends, _ = guarded(lambda: self.runs[c.name](self.starts[:count], self.params[:count], tol))
+        ends, _ = guarded(self.runs[c.name], self.starts[:count], self.params[:count], tol)
         return math.inf if ends is None else error(ends, self.truth[:count])
 
     def seconds_a_point(self, c: Contender, tol: float, count: int) -> float:
         """One timed call, per point; infinite where it raises."""
         begun = time.perf_counter()
-        ends, _ = guarded(lambda: self.runs[c.name](self.starts[:count], self.params[:count], tol))
+        ends, _ = guarded(self.runs[c.name], self.starts[:count], self.params[:count], tol)
         return math.inf if ends is None else (time.perf_counter() - begun) / count
 
     def tuned(self, c: Contender, target: float) -> Measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -14,9 +15,7 @@ from toymesa.kernels.batch import METHODS, Batch, Controls, run_batch
 from toymesa.kernels.generate import compile_model
 
 # "auto" decides by itself; the others are tried one by one, also those that this version does not have
-SOLVE = (
-    "auto", "tsit5", "dop853", "rodas5p", "lanes", "tsit5-lanes", "dop853-lanes", "rodas5p-lanes",
-)  # fmt: skip
+SOLVE = ("auto", "tsit5", "dop853", "rodas5p", "lanes", "tsit5-lanes", "dop853-lanes", "rodas5p-lanes")
 KERNEL = ("auto", "lanes")
 EXPLICIT = ("tsit5", "dop853", "tsit5-lanes", "dop853-lanes")
 MAX_STEPS = 10_000_000
@@ -67,6 +66,5 @@ def alone(problem: Problem, method: str) -> Run:
 def contenders(problem: Problem) -> list[Contender]:
     """Every method of toymesa that can solve the problem in reasonable time."""
     methods = [m for m in SOLVE if not (problem.stiff and m in EXPLICIT)]
-    found = [Contender(f"toymesa {m}", "toymesa", lambda m=m: solved(problem, m)) for m in methods]  # type: ignore[misc]
-    found += [Contender(f"toymesa {m}, kernel alone", "toymesa", lambda m=m: alone(problem, m)) for m in KERNEL]  # type: ignore[misc]
-    return found
+    found = [Contender(f"toymesa {m}", "toymesa", partial(solved, problem, m)) for m in methods]
+    return found + [Contender(f"toymesa {m}, kernel alone", "toymesa", partial(alone, problem, m)) for m in KERNEL]

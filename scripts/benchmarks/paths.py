@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,15 +47,15 @@ def numba() -> Call:
     """A parallel loop over paths with numba's own normal variates: the reference of the goal."""
     import numba as nb
 
-    @nb.njit(parallel=True)  # type: ignore[untyped-decorator]
+    @nb.njit(parallel=True)
     def compiled(out: Any, steps: Any, seed: Any) -> None:
         root = SIGMA * math.sqrt(STEP)
         for k in nb.prange(THREADS):
-            np.random.seed(seed + k)
+            np.random.seed(seed + k)  # noqa: NPY002  # numba's own generator is what is measured
             for i in range(k * out.size // THREADS, (k + 1) * out.size // THREADS):
                 x = START
                 for _ in range(steps):
-                    x += (x - x * x * x) * STEP + root * np.random.normal()
+                    x += (x - x * x * x) * STEP + root * np.random.normal()  # noqa: NPY002
                 out[i] = x
 
     def call(paths: int, steps: int, seed: int) -> Array:
@@ -85,7 +86,7 @@ def numpy_in_place() -> Call:
         out = np.full(paths, START)
         blocks = np.array_split(out, max(THREADS, paths // 4096))
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(lambda b: part(b[0], steps, b[1]), zip(blocks, np.random.SeedSequence(seed).spawn(len(blocks)), strict=True)))
+            list(pool.map(part, blocks, [steps] * len(blocks), np.random.SeedSequence(seed).spawn(len(blocks))))
         return out
 
     return call
@@ -112,14 +113,11 @@ def jax(kind: str) -> Call:
 
 def contenders(*, peers: bool) -> list[tuple[str, str, Callable[[], Call]]]:
     """Name, package, and what makes each."""
-    found: list[tuple[str, str, Callable[[], Call]]] = [
-        (f"toymesa {m}", "toymesa", lambda m=m: own(m))  # type: ignore[misc]
-        for m in METHODS
-    ]
+    found: list[tuple[str, str, Callable[[], Call]]] = [(f"toymesa {m}", "toymesa", partial(own, m)) for m in METHODS]
     found.append(("numba prange, np.random.normal", "numba", numba))
     if peers:
         found.append(("numpy SFC64 in place", "numpy", numpy_in_place))
-        found += [(f"JAX fori_loop, {k}", "jax", lambda k=k: jax(k)) for k in ("threefry2x32", "unsafe_rbg")]  # type: ignore[misc]
+        found += [(f"JAX fori_loop, {k}", "jax", partial(jax, k)) for k in ("threefry2x32", "unsafe_rbg")]
     return found
 
 
@@ -133,7 +131,7 @@ def measure(settings: Settings) -> Section:
         call, m.note = guarded(prepare)
         if call is None:
             continue
-        _, m.note = guarded(lambda call=call: call(min(paths, 2000), 10, 0))
+        _, m.note = guarded(call, min(paths, 2000), 10, 0)
         if m.note:
             continue
         cost = clocked(call, min(paths, 2000), 200, 1)[0]
@@ -148,10 +146,9 @@ def measure(settings: Settings) -> Section:
     section = Section("W6", "", {"paths": paths, "steps": steps, "race": [asdict(m) for m in every]})
     against = next((m for m in every if m.package == "numba" and m.seconds), None)
     judge(section, "W6, Euler-Maruyama", 12.0, best(every, labelled), against, "numba prange, np.random.normal")
-    section.data["moments"] = {name: [float(x.mean()), float((x**2).mean()), float((x**4).mean())] for name, x in ends.items()}
-    section.text = "\n\n".join(
-        [f"### W6: Euler-Maruyama, double well, {paths:,} paths by {steps:,} steps of {STEP:g}", rows(every, ends, against, paths)]
-    )  # fmt: skip
+    section.data["moments"] = {n: [float((x**k).mean()) for k in (1, 2, 4)] for n, x in ends.items()}
+    title = f"### W6: Euler-Maruyama, double well, {paths:,} paths by {steps:,} steps of {STEP:g}"
+    section.text = "\n\n".join([title, rows(every, ends, against, paths)])
     return section
 
 
@@ -184,5 +181,5 @@ def rows(every: list[Measured], ends: dict[str, Array], against: Measured | None
         z = apart(ends[m.name], [x for n, x in ends.items() if n != m.name])
         note = f"{m.points:,} paths, scaled" if m.points < paths else ""
         out.append([m.name, duration(m.median), times(ratios(m, against)), f"{z:.1f}", note])
-    head = ["way", "a path-step", f"x {against.name if against else '-'}, median (range)", "moments apart (standard errors)", "note"]
-    return table(head, out)
+    ratio = f"x {against.name if against else '-'}, median (range)"
+    return table(["way", "a path-step", ratio, "moments apart (standard errors)", "note"], out)

@@ -65,7 +65,9 @@ class Problem:
     def model(self) -> tm.Model:
         """The model as a user of toymesa defines it."""
         x, p = self.symbols
-        defaults = {s: (low + high) / 2 for s, (low, high) in zip(p, self.params.values(), strict=True)}
+        defaults = {
+            s: tm.Parameter(default=(low + high) / 2) for s, (low, high) in zip(p, self.params.values(), strict=True)
+        }
         name = "".join(c if c.isalnum() else "_" for c in self.name.lower())
         if self.potential is None:
             flow = dict(zip(x, self.rates(x, p, sp.tanh), strict=True))
@@ -108,9 +110,7 @@ W1 = Problem(
     end=50.0,
     points=100_000,
     starts={"w": (-0.1, 0.1), "m": (-0.1, 0.1), "d": (0.4, 0.6)},
-    params={"n": (1.0, 16.0)}
-    | {f"decay_{s}": (0.0, 0.1) for s in "wmd"}
-    | {f"rate_{s}": (0.5, 2.0) for s in "wmd"},
+    params={"n": (1.0, 16.0)} | {f"decay_{s}": (0.0, 0.1) for s in "wmd"} | {f"rate_{s}": (0.5, 2.0) for s in "wmd"},
     rates=_gated_rates,
     potential=_gated_loss,
     proxy=lambda starts, params: params[:, 0] * params[:, 4:7].max(axis=1),

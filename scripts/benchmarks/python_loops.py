@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import tempfile
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -52,8 +56,9 @@ def sundae(problem: Problem) -> Run:
 
     def one(x: Array, p: Array, tol: float) -> Array:
         solver = CVODE(
-            rates, userdata=(p,), rtol=tol, atol=tol, method="BDF" if problem.stiff else "Adams", max_num_steps=MAX_STEPS
-        )
+            rates, userdata=(p,), rtol=tol, atol=tol, method="BDF" if problem.stiff else "Adams",
+            max_num_steps=MAX_STEPS,
+        )  # fmt: skip
         found = solver.solve(np.array([0.0, problem.end]), x)
         return np.asarray(found.y[-1]) if found.success else np.full(problem.n, np.nan)
 
@@ -70,7 +75,13 @@ def jitcode(problem: Problem) -> Run:
     p = [symengine.Symbol(s) for s in problem.params]
     rates = problem.rates([state(i) for i in range(problem.n)], p, symengine.tanh)
     ode = Jit(rates, n=problem.n, control_pars=p, verbose=False)
-    ode.compile_C()
+    level = logging.getLogger().level
+    with (
+        tempfile.TemporaryDirectory() as place,
+        contextlib.chdir(place),
+    ):  # its build reads a pyproject.toml where it runs
+        ode.compile_C()
+    logging.getLogger().setLevel(level)  # which the build sets to its own
 
     def one(x: Array, p: Array, tol: float) -> Array:
         ode.set_parameters(p)
@@ -84,8 +95,8 @@ def jitcode(problem: Problem) -> Run:
 def contenders(problem: Problem) -> list[Contender]:
     """All of them, by what suits the problem."""
     methods = ["LSODA", "Radau"] if problem.stiff else ["LSODA", "DOP853"]
-    found = [Contender(f"scipy {m}", "scipy", lambda m=m: scipy(problem, m), least=4, loop=True) for m in methods]  # type: ignore[misc]
-    found.append(Contender("scikit-sundae CVODE", "scikit-sundae", lambda: sundae(problem), least=4, loop=True))
+    found = [Contender(f"scipy {m}", "scipy", partial(scipy, problem, m), least=4, loop=True) for m in methods]
+    found.append(Contender("scikit-sundae CVODE", "scikit-sundae", partial(sundae, problem), least=4, loop=True))
     if not problem.stiff:
-        found.append(Contender("JiTCODE DOP853", "jitcode", lambda: jitcode(problem), least=4, loop=True))
+        found.append(Contender("JiTCODE DOP853", "jitcode", partial(jitcode, problem), least=4, loop=True))
     return found

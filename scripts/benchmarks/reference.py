@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from benchmarks import own, taylor
-from benchmarks.contender import Array, Run, error
+from benchmarks.contender import Array, error
 from benchmarks.problems import Problem
 
 
@@ -17,14 +17,13 @@ def truth(problem: Problem, starts: Array, params: Array) -> tuple[Array, float,
     """
     tight = ("rodas5p", 1e-12) if problem.stiff else ("dop853", 1e-13)
     mine = own.alone(problem, tight[0])(starts, params, tight[1])
-    other: Run
-    if importlib.util.find_spec("heyoka"):
-        other, tol, names = taylor.batches(problem, 8, sort=True), 1e-15, f"heyoka 1e-15, toymesa {tight[0]} {tight[1]:g}"
+    name = f"toymesa {tight[0]} {tight[1]:g}"
+    if foreign := importlib.util.find_spec("heyoka") is not None:
+        found, names = taylor.batches(problem, 8, sort=True)(starts, params, 1e-15), f"heyoka 1e-15, {name}"
     else:
         second = "rodas5p" if tight[0] == "dop853" else "auto"
-        other, tol, names = own.alone(problem, second), 1e-12, f"toymesa {tight[0]} {tight[1]:g}, toymesa {second} 1e-12"
-    found = other(starts, params, tol)
+        found, names = own.alone(problem, second)(starts, params, 1e-12), f"{name}, toymesa {second} 1e-12"
     apart = error(mine, found)
     if not apart < 1e-10:
         raise ArithmeticError(f"{problem.name}: the two reference codes differ by {apart:.1e}")
-    return found if importlib.util.find_spec("heyoka") else mine, apart, names
+    return found if foreign else mine, apart, names

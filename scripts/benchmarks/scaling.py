@@ -38,7 +38,8 @@ def measure(settings: Settings) -> Section:
         "algebra and the error norm, times the steps taken, rejected ones included; step-size control is not counted.",
     ]
     for what, cases in parts.items():
-        rows = [row for case in cases for row in case_rows(*case, top, settings, seconds, section.data.setdefault(what, []))]
+        data = section.data.setdefault(what, [])
+        rows = [row for case in cases for row in case_rows(*case, top, settings, seconds, data)]
         about = {"states": f"modes of a linear network, {points:,} points, tolerance {TOLERANCE:g}",
                  "tolerance": f"W1, {points:,} points", "points": f"W1, tolerance {TOLERANCE:g}"}[what]  # fmt: skip
         text += [f"By {what} ({about}):", table([what, *HEAD], rows)]
@@ -47,9 +48,10 @@ def measure(settings: Settings) -> Section:
 
 
 def case_rows(
-    label: str, problem: Problem, points: int, tol: float, top: float, settings: Settings, seconds: float, data: list[Any]
-) -> list[list[str]]:
-    """One row a method."""
+    label: str, problem: Problem, points: int, tol: float, top: float, settings: Settings, seconds: float,
+    data: list[Any],
+) -> list[list[str]]:  # fmt: skip
+    """One row a method; ``seconds`` bounds the rounds of each."""
     rows = []
     starts, params = problem.draw(points)
     for method in TRIED:
@@ -62,7 +64,7 @@ def case_rows(
         steps, rejected, cost = counted(problem, starts[:few], params[:few], method, tol)
         run = own.solved(problem, method)
         trial = clocked(run, starts[:few], params[:few], tol)
-        n = points if trial / few * points * settings.rounds < seconds else min(points, max(few, int(seconds * few / trial / settings.rounds)))
+        n = min(points, max(few, int(seconds * few / trial / settings.rounds)))
         spent = float(np.median([clocked(run, starts[:n], params[:n], tol) for _ in range(settings.rounds)])) / n
         rate = cost / spent
         data.append({"case": label, "method": method, "points": n, "seconds": spent, "steps": steps, "rejected": rejected,

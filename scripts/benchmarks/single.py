@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,9 @@ def solved(problem: Problem, method: str) -> Run:
     own.known(method)
 
     def run(start: Array, params: Array, tol: float) -> Array:
-        given = {k: dict(zip(v, x.tolist(), strict=True)) for k, v, x in
-                 (("start", problem.starts, start), ("params", problem.params, params))}  # fmt: skip
-        data = tm.solve(problem.model, TIMES, method=method, rtol=tol, atol=tol, **given)  # type: ignore[arg-type]
+        first, given = (dict(zip(n, x.tolist(), strict=True)) for n, x in
+                        ((problem.starts, start), (problem.params, params)))  # fmt: skip
+        data = tm.solve(problem.model, TIMES, start=first, params=given, method=method, rtol=tol, atol=tol)
         return np.stack([data[s].values for s in problem.starts], axis=1)
 
     return run
@@ -100,7 +101,7 @@ def cyrk(problem: Problem, method: str) -> Run:
     rates = cyjit(function(problem, "cyrk"))
     address, span = rates.address, (0.0, problem.end)
 
-    @nb.njit  # type: ignore[untyped-decorator]
+    @nb.njit
     def one(start: Any, params: Any, tol: Any) -> Any:
         found = nbsolve2_ivp(address, span, start, method=method, t_eval=TIMES, args=params, rtol=tol, atol=tol)
         out = found.y.copy()
@@ -158,15 +159,16 @@ def contenders(problem: Problem, *, peers: bool) -> list[tuple[str, str, Callabl
     """Name, package, and what makes each."""
     tried = [m for m in own.SOLVE if m != "rodas5p-lanes"]
     found: list[tuple[str, str, Callable[[], Run]]] = [
-        *((f"toymesa {m}", "toymesa", lambda m=m: solved(problem, m)) for m in tried),  # type: ignore[misc]
-        *((f"toymesa {m}, kernel alone", "toymesa", lambda m=m: kernel(problem, m)) for m in ("auto", "tsit5", "lanes")),  # type: ignore[misc]
+        *((f"toymesa {m}", "toymesa", partial(solved, problem, m)) for m in tried),
+        *((f"toymesa {m}, kernel alone", "toymesa", partial(kernel, problem, m)) for m in ("auto", "tsit5", "lanes")),
     ]
     if peers:
-        found += [("heyoka propagate_grid", "heyoka", lambda: heyoka(problem))]
-        found += [(f"numbalsoda {m}", "numbalsoda", lambda m=m: numbalsoda(problem, m)) for m in ("lsoda", "dop853")]  # type: ignore[misc]
-        found += [("CyRK Vern7", "CyRK", lambda: cyrk(problem, "Vern7"))]
-        found += [("diffrax Tsit5", "diffrax", lambda: diffrax(problem))]
-    return [*found, *((f"scipy {m}", "scipy", lambda m=m: scipy(problem, m)) for m in ("odeint", "LSODA", "DOP853"))]  # type: ignore[misc]
+        found += [("heyoka propagate_grid", "heyoka", partial(heyoka, problem))]
+        found += [(f"numbalsoda {m}", "numbalsoda", partial(numbalsoda, problem, m)) for m in ("lsoda", "dop853")]
+        found += [("CyRK Vern7", "CyRK", partial(cyrk, problem, "Vern7"))]
+        found += [("diffrax Tsit5", "diffrax", partial(diffrax, problem))]
+        found += [(f"scipy {m}", "scipy", partial(scipy, problem, m)) for m in ("odeint", "LSODA", "DOP853")]
+    return found
 
 
 def measure(settings: Settings) -> Section:
@@ -175,7 +177,8 @@ def measure(settings: Settings) -> Section:
     starts, params = problem.draw(1)
     start, p = starts[0], params[0]
     truth = kernel(problem, "dop853")(start, p, 1e-13)
-    other = heyoka(problem)(start, p, 1e-15) if importlib.util.find_spec("heyoka") else kernel(problem, "rodas5p")(start, p, 1e-12)
+    tight = (heyoka(problem), 1e-15) if importlib.util.find_spec("heyoka") else (kernel(problem, "rodas5p"), 1e-12)
+    other = tight[0](start, p, tight[1])
     if not error(other, truth) < 1e-10:
         raise ArithmeticError(f"W4: the two reference codes differ by {error(other, truth):.1e}")
     every, runs = [], {}
@@ -186,7 +189,7 @@ def measure(settings: Settings) -> Section:
         if run is None:
             continue
         with silent():
-            m.tolerance, m.error = tune(lambda tol, run=run: _error(run, start, p, tol, truth), TARGET)  # type: ignore[misc]
+            m.tolerance, m.error = tune(partial(_error, run, start, p, truth), TARGET)
         if m.tolerance > 0:
             runs[name] = run
         else:
@@ -207,8 +210,8 @@ def measure(settings: Settings) -> Section:
     return section
 
 
-def _error(run: Run, start: Array, params: Array, tol: float, truth: Array) -> float:
-    found, note = guarded(lambda: run(start, params, tol))
+def _error(run: Run, start: Array, params: Array, truth: Array, tol: float) -> float:
+    found, note = guarded(run, start, params, tol)
     return float("inf") if note or found.shape != truth.shape else error(found, truth)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def batches(problem: Problem, size: int, *, sort: bool) -> Run:
     needs("heyoka")
     import heyoka as hy
 
-    system, made = equations(problem), {}
+    system = equations(problem)
+    made: dict[float, list[Any]] = {}
 
     def integrators(tol: float) -> list[Any]:
         if tol not in made:
@@ -62,10 +64,6 @@ def contenders(problem: Problem) -> list[Contender]:
     """Batches of 16 and 8, sorted, and of 8 as they come; on a stiff problem one, for completeness."""
     ways = [(8, True)] if problem.stiff else [(16, True), (8, True), (8, False)]
     return [
-        Contender(
-            f"heyoka, batch {b}, {'sorted' if s else 'unsorted'}",
-            PACKAGE,
-            lambda b=b, s=s: batches(problem, b, sort=s),  # type: ignore[misc]
-        )
+        Contender(f"heyoka, batch {b}, {'sorted' if s else 'unsorted'}", PACKAGE, partial(batches, problem, b, sort=s))
         for b, s in ways
     ]
