@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ from benchmarks import compiled_loops, jax_family, own, python_loops, taylor
 from benchmarks.contender import Contender
 from benchmarks.measure import Field, Measured, ratios
 from benchmarks.problems import Problem
-from benchmarks.reference import truth
+from benchmarks.reference import hardest, truth
 from benchmarks.report import Section, Settings, best, duration, judge, labelled, number, peer, table, times
 
 TARGETS = (1e-6, 1e-9)
@@ -33,12 +34,14 @@ def measure(problem: Problem, settings: Settings) -> Section:
     count = min(SUBSET, len(starts))
     settings.log(f"{problem.name}: {problem.title}; {len(starts)} points")
     right, apart, names = truth(problem, starts[:count], params[:count])
-    field = Field(problem, starts, params, right, contenders(problem, peers=settings.peers), settings.log)
+    order = hardest(problem, starts[:count], params[:count], right)
+    field = Field(problem, starts, params, right, order, contenders(problem, peers=settings.peers), settings.log)
     field.prepare()
     section = Section(problem.name, "", {"points": len(starts), "end": problem.end, "races": {}})
     text = [
         f"### {problem.name}: {problem.title}",
-        f"{len(starts):,} points, t 0..{problem.end:g}, final state. Error: {NORM}, on the first {count:,} points, against "
+        f"{len(starts):,} points, t 0..{problem.end:g}, final state. Error: {NORM}, on the first {count:,} points (slow "
+        "contenders: on the hardest of those), against "
         f"{names} (apart by {apart:.0e}). Absolute and relative tolerance equal.",
     ]
     for target in TARGETS:
@@ -46,7 +49,7 @@ def measure(problem: Problem, settings: Settings) -> Section:
         section.data["races"][f"{target:g}"] = [asdict(m) for m in every]
         text += [f"Target error {target:g}:", rows(every, problem, len(starts))]
         goals(section, problem, target, every)
-    section.data["curves"] = curves(field, section.data["races"], apart)
+    section.data["curves"] = curves(field, section.data["races"], apart, settings.budget / 10)
     section.text = "\n\n".join(text)
     return section
 
@@ -65,7 +68,7 @@ def rows(every: list[Measured], problem: Problem, points: int) -> str:
             out.append([m.name, "-", "-", "-", "-", "-", m.note])
             continue
         note = f"{m.points:,} points, scaled" if m.points < points else ""
-        note += f"{'; ' if note else ''}tuned on {m.tuned_on} points" if m.tuned_on < min(SUBSET, points) else ""
+        note += f"{'; ' if note else ''}tuned on the {m.tuned_on} hardest" if m.tuned_on < min(SUBSET, points) else ""
         out.append(
             [m.name, f"{m.tolerance:.1e}", f"{m.error:.1e}", number(1 / m.median), duration(m.median),
              times(ratios(m, against)), note]
@@ -88,8 +91,13 @@ def goals(section: Section, problem: Problem, target: float, every: list[Measure
         judge(section, f"{problem.name} at {target:g}", 10.0, mine, fastest, fastest.name if fastest else package)
 
 
-def curves(field: Field, races: dict[str, list[dict[str, Any]]], apart: float) -> dict[str, list[tuple[float, ...]]]:
-    """(tolerance, error, seconds a trajectory) by contender, for the fastest of each package and all of toymesa's."""
+def curves(
+    field: Field, races: dict[str, list[dict[str, Any]]], apart: float, seconds: float
+) -> dict[str, list[tuple[float, ...]]]:
+    """(tolerance, error, seconds a trajectory) by contender, for the fastest of each package and all of toymesa's.
+
+    From loose to tight tolerances, until ``seconds`` are spent on a contender.
+    """
     medians: dict[str, float] = {}
     for race in races.values():
         for m in race:
@@ -108,7 +116,10 @@ def curves(field: Field, races: dict[str, list[dict[str, Any]]], apart: float) -
         few = min(subset, max(64, int(1.0 / medians[c.name])))  # a second at the targets
         many = min(len(field.starts), max(subset, int(0.5 / medians[c.name])))
         line: list[tuple[float, ...]] = []
+        begun = time.perf_counter()
         for tol in (10.0**-k for k in DECADES):
+            if time.perf_counter() - begun > seconds:
+                break
             found = field.achieved(c, tol, few)
             if math.isfinite(found):
                 spent = min(field.seconds_a_point(c, tol, many) for _ in range(2))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contender import Array, Contender, Run, needs, on_threads
+from benchmarks.contender import THREADS, Array, Contender, Run, needs, on_threads
 from benchmarks.problems import Problem
 
 BLOCK = 4096
@@ -35,7 +35,7 @@ def diffrax(problem: Problem, method: str) -> Run:
 
     def run(starts: Array, params: Array, tol: float) -> Array:
         out = np.empty_like(starts)
-        block = min(BLOCK, len(starts))
+        block = min(BLOCK, -(-len(starts) // THREADS))
 
         def work(thread: int, rows: slice) -> None:
             filled = np.minimum(np.arange(rows.start, rows.start + block), len(starts) - 1)  # one shape, compiled once
@@ -51,4 +51,4 @@ def diffrax(problem: Problem, method: str) -> Run:
 def contenders(problem: Problem) -> list[Contender]:
     """Explicit or implicit methods, as the problem asks for."""
     names = ["Kvaerno3", "Kvaerno5"] if problem.stiff else ["Tsit5", "Dopri8"]
-    return [Contender(f"diffrax {m}", "diffrax", partial(diffrax, problem, m), least=8192) for m in names]
+    return [Contender(f"diffrax {m}", "diffrax", partial(diffrax, problem, m), least=4096) for m in names]

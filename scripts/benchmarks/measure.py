@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.contender import Absent, Array, Contender, Run, error
 from benchmarks.problems import Problem
 
-TUNING_SECONDS = 1.0  # a contender too slow to do all points of the subset within this is tuned on fewer
+TUNING_SECONDS = 3.0  # a contender too slow to do all points of the subset within this is tuned on the hardest of them
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Measured:
     """A contender's results for one problem and one target error; ``note`` says why there are none.
 
     seconds: per point, one a round. points: how many a round runs (fewer than all: scaled). tuned_on: points of the
-    subset on which the tolerance was found.
+    subset, the hardest ones, on which the tolerance was found.
     """
 
     name: str
@@ -88,12 +89,17 @@ def tune(
 
 @dataclass
 class Field:
-    """The contenders of one problem, compiled once, and the data they run on."""
+    """The contenders of one problem, compiled once, and the data they run on.
+
+    truth: end states of the first points. order: those points by falling difficulty; who cannot do all of them in
+    reasonable time is tuned on the hardest, where the largest error is.
+    """
 
     problem: Problem
     starts: Array
     params: Array
     truth: Array
+    order: NDArray[np.intp]
     contenders: Sequence[Contender]
     log: Callable[[str], None] = print
     runs: dict[str, Run] = field(default_factory=dict)
@@ -117,9 +123,10 @@ class Field:
             self.log(f"  {c.name}: {note or f'first answer after {self.first[c.name]:.2f} s'}")
 
     def achieved(self, c: Contender, tol: float, count: int) -> float:
-        """The error on the first points; infinite where the contender raises."""
-        ends, _ = guarded(self.runs[c.name], self.starts[:count], self.params[:count], tol)
-        return math.inf if ends is None else error(ends, self.truth[:count])
+        """The error on the hardest points; infinite where the contender raises."""
+        rows = self.order[:count]
+        ends, _ = guarded(self.runs[c.name], self.starts[rows], self.params[rows], tol)
+        return math.inf if ends is None else error(ends, self.truth[rows])
 
     def seconds_a_point(self, c: Contender, tol: float, count: int) -> float:
         """One timed call, per point; infinite where it raises."""
@@ -127,35 +134,46 @@ class Field:
         ends, _ = guarded(self.runs[c.name], self.starts[:count], self.params[:count], tol)
         return math.inf if ends is None else (time.perf_counter() - begun) / count
 
-    def tuned(self, c: Contender, target: float) -> Measured:
+    def tuned(self, c: Contender, target: float, seconds: float) -> Measured:
         """The contender at the target error: its tolerance, what it achieves, and on how many points that was found."""
         out = Measured(c.name, c.package, self.notes.get(c.name, ""), first_call=self.first.get(c.name, math.nan))
         if out.note:
             return out
         few = min(4 if c.loop else 64, len(self.truth))
-        cost = self.seconds_a_point(c, target, few)
-        count = len(self.truth) if cost * len(self.truth) < TUNING_SECONDS else max(few, int(TUNING_SECONDS / cost))
-        out.tuned_on = min(count, len(self.truth))
-        out.tolerance, out.error = tune(lambda tol: self.achieved(c, tol, out.tuned_on), target)
+        cost = min(self.seconds_a_point(c, target, few) for _ in range(2))  # the first may compile
+        out.tuned_on = min(max(few, int(TUNING_SECONDS / cost)), len(self.truth))
+        out.tolerance, out.error = tune(lambda tol: self.achieved(c, tol, out.tuned_on), target, seconds=seconds)
         if math.isnan(out.tolerance):
             out.note = f"does not reach {target:g} (best {out.error:.1e})"
         return out
 
     def race(self, target: float, rounds: int, budget: float) -> list[Measured]:
         """Tune every contender, then time rounds over all of them; ``budget`` bounds the seconds of the rounds."""
-        every = [self.tuned(c, target) for c in self.contenders]
+        every = [self.tuned(c, target, budget / 4) for c in self.contenders]
         running = [(c, m) for c, m in zip(self.contenders, every, strict=True) if not m.note]
-        allowed = budget / (rounds * max(len(running), 1))
+        costs = []
         for c, m in running:
             few = min(max(c.least, m.tuned_on), len(self.starts))
-            cost = self.seconds_a_point(c, m.tolerance, few)
-            whole = cost * len(self.starts) <= allowed
-            m.points = len(self.starts) if whole else min(max(c.least, int(allowed / cost)), len(self.starts))
+            costs.append(min(self.seconds_a_point(c, m.tolerance, few) for _ in range(1 if c.loop else 2)))
+        share = allowance([cost * len(self.starts) for cost in costs], budget / rounds)
+        for (c, m), cost in zip(running, costs, strict=True):
+            m.points = min(max(c.least, int(min(share / cost, 1e9))), len(self.starts))
             self.log(f"  {c.name}: tolerance {m.tolerance:.2e}, error {m.error:.2e}, {m.points} points a round")
         for r in range(rounds):
             for c, m in running if r % 2 == 0 else running[::-1]:
                 m.seconds.append(self.seconds_a_point(c, m.tolerance, m.points))
         return every
+
+
+def allowance(whole: Sequence[float], budget: float) -> float:
+    """The seconds that each may take so that all together stay within the budget: who needs less leaves it to others."""
+    left = budget
+    for k, need in enumerate(sorted(whole)):
+        share = left / (len(whole) - k)
+        if need > share:
+            return share
+        left -= need
+    return math.inf if whole else 0.0
 
 
 def ratios(own: Measured, other: Measured) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ from typing import Any
 COLOURS = {
     "toymesa": "#c2410c", "heyoka": "#1d4ed8", "numbalsoda": "#0f766e", "CyRK": "#7c3aed", "diffrax": "#6b7280",
 }  # fmt: skip
+ROUGH = 3e-2  # errors above this are no solutions
 OWN = ("#c2410c", "#ea580c", "#f59e0b", "#b45309", "#92400e", "#d97706", "#78350f", "#fb923c")
 
 
@@ -36,6 +37,7 @@ def panel(axis: Any, curves: dict[str, list[tuple[float, ...]]]) -> None:
     """One problem."""
     own, labels = 0, []
     for name, line in curves.items():
+        line = [point for point in line if point[1] < ROUGH]
         if not line:
             continue
         package = name.split()[0].rstrip(",")

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks import own, taylor
 from benchmarks.contender import Array, error
 from benchmarks.problems import Problem
+
+
+def hardest(problem: Problem, starts: Array, params: Array, right: Array) -> NDArray[np.intp]:
+    """The points by falling error of a loose solution: close to a separatrix every method errs most."""
+    loose = own.alone(problem, "rodas5p" if problem.stiff else "dop853")(starts, params, 1e-5)
+    worst = (np.abs(loose - right) / (1.0 + np.abs(right))).max(axis=1)
+    return np.argsort(-np.where(np.isfinite(worst), worst, np.inf), kind="stable")
 
 
 def truth(problem: Problem, starts: Array, params: Array) -> tuple[Array, float, str]:
