@@ -61,7 +61,7 @@ def test_operations_are_counted_once_each():
 
 @pytest.mark.slow
 def test_the_script_measures_and_writes(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "W3", "W5", "W6", "layer", "--no-peers"]
+    command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "W3", "W5", "W6", "layer", "--peers", ""]
     command += ["--points", "100", "--rounds", "2", "--budget", "0.5", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=100)
     assert done.returncode == 0, done.stderr

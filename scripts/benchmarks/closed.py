@@ -149,7 +149,7 @@ def fill() -> Call:
     return call
 
 
-def contenders(*, peers: bool) -> list[tuple[str, str, Callable[[], Call]]]:
+def contenders() -> list[tuple[str, str, Callable[[], Call]]]:
     """Name, package, and what makes each."""
     blocks = f"numpy in blocks, {THREADS} threads"
     found: list[tuple[str, str, Callable[[], Call]]] = [("toymesa closed", "toymesa", partial(own, "closed"))]
@@ -159,10 +159,8 @@ def contenders(*, peers: bool) -> list[tuple[str, str, Callable[[], Call]]]:
         ("numpy in blocks, 1 thread, one division", "numpy", partial(blocked, 1, one_division=True)),
         ("limit: the output filled once", "-", fill),
     ]
-    if peers:
-        found += [("numpy broadcasting", "numpy", naive), ("numba prange, math.exp", "numba", numba)]
-        found += [("numexpr", "numexpr", numexpr), ("JAX jit", "jax", jax)]
-    return found
+    found += [("numpy broadcasting", "numpy", naive), ("numba prange, math.exp", "numba", numba)]
+    return [*found, ("numexpr", "numexpr", numexpr), ("JAX jit", "jax", jax)]
 
 
 def measure(settings: Settings) -> Section:
@@ -174,7 +172,7 @@ def measure(settings: Settings) -> Section:
     out.fill(0.0)  # its pages exist
     right = exact(s[:200], x0[:200], t)
     every, calls = [], {}
-    for name, package, prepare in contenders(peers=settings.peers):
+    for name, package, prepare in (c for c in contenders() if settings.wants(c[1])):
         m = Measured(name, package)
         every.append(m)
         call, m.note = guarded(prepare)

@@ -21,10 +21,9 @@ NORM = "largest |error| / (1 + |state|) over points and states"
 AHEAD_OF = ("numbalsoda", "CyRK", "diffrax")
 
 
-def contenders(problem: Problem, *, peers: bool) -> list[Contender]:
+def contenders(problem: Problem) -> list[Contender]:
     """toymesa's, and everybody else's."""
-    families = (taylor, compiled_loops, jax_family, python_loops) if peers else ()
-    return [*own.contenders(problem), *(c for family in families for c in family.contenders(problem))]
+    return [c for family in (own, taylor, compiled_loops, jax_family, python_loops) for c in family.contenders(problem)]
 
 
 def measure(problem: Problem, settings: Settings) -> Section:
@@ -35,7 +34,8 @@ def measure(problem: Problem, settings: Settings) -> Section:
     settings.log(f"{problem.name}: {problem.title}; {len(starts)} points")
     right, apart, names = truth(problem, starts[:count], params[:count])
     order = hardest(problem, starts[:count], params[:count], right)
-    field = Field(problem, starts, params, right, order, contenders(problem, peers=settings.peers), settings.log)
+    running = [c for c in contenders(problem) if settings.wants(c.package)]
+    field = Field(problem, starts, params, right, order, running, settings.log)
     field.prepare()
     section = Section(problem.name, "", {"points": len(starts), "end": problem.end, "races": {}})
     text = [

@@ -109,9 +109,13 @@ def measure(settings: Settings, section: Section) -> tuple[str, dict[str, list[f
     """Rounds over all programs: the table, and the seconds by name or why there are none."""
     problem = modes(2)
     found: dict[str, list[float] | str] = {}
-    peers = snippets(problem) if settings.peers else {}
+    peers = snippets(problem)
     for name in list(peers):
-        _, note = guarded(needs, _MODULE.get(name.split(",")[0], name.split(",")[0]))
+        module = _MODULE.get(name.split(",")[0], name.split(",")[0])
+        if not settings.wants(module):
+            del peers[name]
+            continue
+        _, note = guarded(needs, module)
         if not note:
             _, note = guarded(seconds, peers[name])  # files into memory
         if note:

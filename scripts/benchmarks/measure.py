@@ -149,7 +149,7 @@ class Field:
 
     def race(self, target: float, rounds: int, budget: float) -> list[Measured]:
         """Tune every contender, then time rounds over all of them; ``budget`` bounds the seconds of the rounds."""
-        every = [self.tuned(c, target, budget / 4) for c in self.contenders]
+        every = [self.tuned(c, target, max(10.0, budget / 4)) for c in self.contenders]
         running = [(c, m) for c, m in zip(self.contenders, every, strict=True) if not m.note]
         costs = []
         for c, m in running:

@@ -111,21 +111,19 @@ def jax(kind: str) -> Call:
     return lambda paths, steps, seed: np.asarray(run(j.random.key(seed, impl=kind), steps, paths))
 
 
-def contenders(*, peers: bool) -> list[tuple[str, str, Callable[[], Call]]]:
+def contenders() -> list[tuple[str, str, Callable[[], Call]]]:
     """Name, package, and what makes each."""
     found: list[tuple[str, str, Callable[[], Call]]] = [(f"toymesa {m}", "toymesa", partial(own, m)) for m in METHODS]
     found.append(("numba prange, np.random.normal", "numba", numba))
-    if peers:
-        found.append(("numpy SFC64 in place", "numpy", numpy_in_place))
-        found += [(f"JAX fori_loop, {k}", "jax", partial(jax, k)) for k in ("threefry2x32", "unsafe_rbg")]
-    return found
+    found.append(("numpy SFC64 in place", "numpy", numpy_in_place))
+    return found + [(f"JAX fori_loop, {k}", "jax", partial(jax, k)) for k in ("threefry2x32", "unsafe_rbg")]
 
 
 def measure(settings: Settings) -> Section:
     """Rounds over all contenders, and whether their paths have the same distribution."""
     paths, steps = settings.size(PATHS, 500), STEPS if settings.scale >= 0.1 else 1000
     every, calls, ends = [], {}, {}
-    for name, package, prepare in contenders(peers=settings.peers):
+    for name, package, prepare in (c for c in contenders() if settings.wants(c[1])):
         m = Measured(name, package)
         every.append(m)
         call, m.note = guarded(prepare)

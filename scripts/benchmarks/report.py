@@ -9,16 +9,26 @@ from typing import Any
 
 from benchmarks.measure import Measured, ratios
 
+ALWAYS = ("toymesa", "numpy", "numba", "-")
+
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure. scale: fraction of the full sizes. budget: seconds of the rounds of one table."""
+    """How to measure.
+
+    scale: fraction of the full sizes. budget: seconds of the rounds of one table. peers: the packages to measure beside
+    toymesa and what it is built on (numpy, numba); None for all.
+    """
 
     scale: float = 1.0
     rounds: int = 5
     budget: float = 120.0
-    peers: bool = True
+    peers: tuple[str, ...] | None = None
     log: Callable[[str], None] = print
+
+    def wants(self, package: str) -> bool:
+        """Whether contenders of that package take part."""
+        return self.peers is None or package in (*ALWAYS, *self.peers)
 
     def size(self, full: int, least: int = 64) -> int:
         """A size scaled."""

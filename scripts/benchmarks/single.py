@@ -155,20 +155,18 @@ def diffrax(problem: Problem) -> Run:
     return lambda start, params, tol: np.asarray(one(start, params, tol))
 
 
-def contenders(problem: Problem, *, peers: bool) -> list[tuple[str, str, Callable[[], Run]]]:
+def contenders(problem: Problem) -> list[tuple[str, str, Callable[[], Run]]]:
     """Name, package, and what makes each."""
     tried = [m for m in own.SOLVE if m != "rodas5p-lanes"]
     found: list[tuple[str, str, Callable[[], Run]]] = [
         *((f"toymesa {m}", "toymesa", partial(solved, problem, m)) for m in tried),
         *((f"toymesa {m}, kernel alone", "toymesa", partial(kernel, problem, m)) for m in ("auto", "tsit5", "lanes")),
     ]
-    if peers:
-        found += [("heyoka propagate_grid", "heyoka", partial(heyoka, problem))]
-        found += [(f"numbalsoda {m}", "numbalsoda", partial(numbalsoda, problem, m)) for m in ("lsoda", "dop853")]
-        found += [("CyRK Vern7", "CyRK", partial(cyrk, problem, "Vern7"))]
-        found += [("diffrax Tsit5", "diffrax", partial(diffrax, problem))]
-        found += [(f"scipy {m}", "scipy", partial(scipy, problem, m)) for m in ("odeint", "LSODA", "DOP853")]
-    return found
+    found += [("heyoka propagate_grid", "heyoka", partial(heyoka, problem))]
+    found += [(f"numbalsoda {m}", "numbalsoda", partial(numbalsoda, problem, m)) for m in ("lsoda", "dop853")]
+    found += [("CyRK Vern7", "CyRK", partial(cyrk, problem, "Vern7"))]
+    found += [("diffrax Tsit5", "diffrax", partial(diffrax, problem))]
+    return found + [(f"scipy {m}", "scipy", partial(scipy, problem, m)) for m in ("odeint", "LSODA", "DOP853")]
 
 
 def measure(settings: Settings) -> Section:
@@ -182,7 +180,7 @@ def measure(settings: Settings) -> Section:
     if not error(other, truth) < 1e-10:
         raise ArithmeticError(f"W4: the two reference codes differ by {error(other, truth):.1e}")
     every, runs = [], {}
-    for name, package, prepare in contenders(problem, peers=settings.peers):
+    for name, package, prepare in (c for c in contenders(problem) if settings.wants(c[1])):
         m = Measured(name, package, points=1, tuned_on=1)
         every.append(m)
         run, m.note = guarded(prepare)
