@@ -114,7 +114,7 @@ def curves(
     subset = len(field.truth)
     for c in chosen:
         few = min(subset, max(64, int(1.0 / medians[c.name])))  # a second at the targets
-        many = min(len(field.starts), max(subset, int(0.5 / medians[c.name])))
+        many = min(len(field.starts), max(64, int(0.5 / medians[c.name])))
         line: list[tuple[float, ...]] = []
         begun = time.perf_counter()
         for tol in (10.0**-k for k in DECADES):
