@@ -61,9 +61,9 @@ def test_operations_are_counted_once_each():
 
 @pytest.mark.slow
 def test_the_script_measures_and_writes(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "W3", "W5", "W6", "layer", "--peers", ""]
+    command = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "W3", "W5", "W6", "--peers", ""]
     command += ["--points", "100", "--rounds", "2", "--budget", "0.5", "--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=115)
     assert done.returncode == 0, done.stderr
     written = (tmp_path / "benchmark.md").read_text(encoding="utf-8")
     assert done.stdout.startswith("## Speed")
@@ -75,7 +75,7 @@ def test_the_script_measures_and_writes(tmp_path):
     for m in ran:
         assert 0 < m["error"] <= 1e-6
         assert len(m["seconds"]) == 2
-    assert {g[0].split(",")[0] for g in data["goals"]} >= {"W3 at 1e-06", "W5", "W6", "overhead of solve"}
+    assert {g[0].split(",")[0] for g in data["goals"]} >= {"W3 at 1e-06", "W5", "W6"}
     assert (tmp_path / "benchmark.png").stat().st_size > 20_000
 
 
