@@ -144,7 +144,7 @@ class Field:
         out.tuned_on = min(max(few, int(TUNING_SECONDS / cost)), len(self.truth))
         out.tolerance, out.error = tune(lambda tol: self.achieved(c, tol, out.tuned_on), target, seconds=seconds)
         if math.isnan(out.tolerance):
-            out.note = f"does not reach {target:g} (best {out.error:.1e})"
+            out.note = f"{target:g} not reached in the tuning time (best {out.error:.1e})"
         return out
 
     def race(self, target: float, rounds: int, budget: float) -> list[Measured]:
