@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from toymesa.kernels.lanes import layout as rows
 from toymesa.kernels.lanes.emit import Program, Value
+from toymesa.kernels.lanes.functions import rough_power
 from toymesa.kernels.lanes.layout import Layout
 
 _EPS = 2.220446049250313e-16
@@ -83,8 +84,10 @@ def finish(
     code = p.constant(rows.NOTHING)
     code = p.select(done + refused >= p.shared(rows.MOST_STEPS), rows.OUT_OF_STEPS, code)
     if hits is not None:
-        # an implicit step costs more the more states there are: with many of them stiffness must last to be worth it
-        code = p.select(hits >= (12.0 if layout.n <= 5 else 60.0), rows.TURNED_STIFF, code)
+        # worth it where more explicit steps are left than the implicit method, of order 5, will take for the rest: about
+        # 1.5 rtol^(-1/5), as measured
+        implicit = 1.5 * rough_power(p, p.shared(rows.RTOL), -0.2)
+        code = p.select((hits >= 12.0) & (end - reached > implicit * h), rows.TURNED_STIFF, code)
     floor = (16.0 * _EPS) * p.maximum(reached, 1e-290)
     code = p.select(step < floor, rows.COLLAPSED, code)
     code = p.select(~(step >= 0.0), rows.COLLAPSED, code)

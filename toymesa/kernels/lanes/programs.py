@@ -66,7 +66,7 @@ def explicit_method(model: Model, rtol: float) -> str:
 def _programs(model: Model, method: str, order: int, ending: Ending, hand_over: bool) -> Programs:
     formulas = Formulas(model)
     # two registers of eight numbers hide the latency of their operations; with many states there are too few registers
-    lanes = 16 if formulas.n <= 6 else 8
+    lanes = 16 if formulas.n <= 6 or method == "tsit5" else 8
     layout, main, first = _main(formulas, method, order, lanes, ending, hand_over)
     sources = [("advance", main), ("prepare", prepare(layout, formulas, lanes, first))]
     if ending.outputs:
