@@ -218,7 +218,7 @@ CASES = [
     refused(34, DomainError, "max_step must lie in (0, inf]; got 0", max_step=0),
     refused(34, DomainError, "first_step must lie in (0, inf); got -1", first_step=-1),
     refused(34, DomainError, "first_step must not exceed the span 1; got 99", first_step=99.0),
-    refused(34, DomainError, "max_steps must be a whole number, 1 or more; got 0", max_steps=0),
+    refused(34, DomainError, "max_steps must be a whole number, from 1 to", max_steps=0),
     refused(34, ArgumentError, "max_steps must be a whole number", "got 1000.0", max_steps=1e3),
     refused(34, DomainError, "threads must be a whole number, 1 or more; got 0", threads=0),
     refused(35, DomainError, "first_step must lie in (0, inf); got -0.1", first_step=-0.1, t=[0.0, -1.0]),

@@ -124,7 +124,8 @@ def clock(rate: Rate, end: float) -> Clock:
     """Represent h(u) = u/g(s_inf - u) for a finite root ``end`` of the rate."""
 
     def h(u: Array) -> Array:
-        return np.asarray(u / rate(end - u))
+        with np.errstate(divide="ignore", invalid="ignore"):  # where rounding makes the rate 0: the row has no clock
+            return np.asarray(u / rate(end - u))
 
     scale = _longest(h, end)
     near: Any = chebyshev.chebfit(_POINTS, h(scale * (_POINTS + 1) / 2), _DEGREE)

@@ -47,7 +47,7 @@ def controls(
         atol=absolute,
         first_step=0.0 if first_step is None else _first_step(first_step, span),
         max_step=scalar("max_step", max_step, 0.0, low_open=True, infinite=True),
-        max_steps=whole("max_steps", max_steps, 1, 2**62),
+        max_steps=whole("max_steps", max_steps, 1, 10**15),
         steady=steady,
     )
 

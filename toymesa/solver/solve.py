@@ -24,7 +24,7 @@ from toymesa.solver.inputs import Cells, cells
 from toymesa.solver.labels import Outcome, labelled, raise_failure
 from toymesa.solver.options import Progress, controls, output_times, shown
 from toymesa.status import Status
-from toymesa.symbolic.model import Model
+from toymesa.symbolic.model import InternalTimeForm, Model
 
 # what the columns of the steps count where trajectories are solved one at a time
 _ALONE = ("tsit5", "dop853", "rodas5p")
@@ -107,8 +107,10 @@ def solve(
     outcome = None
     if route is not None and route.form is not None and not watched:
         outcome = _closed(model, route, batch, times, how, threads)
-        # a cell that never converges has no internal-time solution, and a numerical one none the less
-        if wanted == "auto" and (outcome.status == Status.NOT_STEADY).any():
+        # a cell that never converges has no internal-time solution, nor has one whose rate is lost in rounding; a
+        # numerical one they have none the less
+        lost = [Status.NOT_STEADY, Status.OVERFLOW] if isinstance(route.form, InternalTimeForm) else [Status.NOT_STEADY]
+        if wanted == "auto" and np.isin(outcome.status, lost).any():
             outcome = None
     if outcome is None:
         outcome = _numerical(model, batch, times, how, watched, threads, shown(progress))

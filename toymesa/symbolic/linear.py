@@ -260,10 +260,12 @@ def _positive(expr: sp.Expr) -> Any:
 
 
 def _factors(expr: sp.Expr) -> list[tuple[sp.Expr, int]]:
-    if expr.is_number:
-        return [(expr, 1)]
-    constant, rest = sp.factor_list(expr)
-    return [(constant, 1), *((f, int(n)) for f, n in rest)]
+    """Base and power of every factor of what is factored already."""
+    out: list[tuple[sp.Expr, int]] = []
+    for factor in sp.Mul.make_args(expr):
+        base, power = factor.as_base_exp()
+        out.append((base, int(power)) if power.is_Integer and power.is_positive else (factor, 1))
+    return out
 
 
 def _balanced(expr: sp.Expr) -> Any:
