@@ -60,15 +60,26 @@ def installed(package: str) -> str:
         return "source"
 
 
+def cpu() -> str:
+    """The processor that code is compiled for: this machine's, unless numba was told another."""
+    return os.environ.get("NUMBA_CPU_NAME") or _host_cpu()
+
+
+@cache
+def _host_cpu() -> str:
+    import llvmlite.binding as llvm
+
+    return str(llvm.get_host_cpu_name())
+
+
 @cache
 def environment() -> str:
     """Everything that makes compiled code unusable elsewhere."""
     import llvmlite.binding as llvm
 
     packages = ("toymesa", "numba", "llvmlite", "numpy")
-
-    parts = [platform.python_version(), llvm.get_host_cpu_name(), *(f"{p}={installed(p)}" for p in packages)]
-    return ";".join(parts)
+    processor = (_host_cpu(), llvm.get_host_cpu_features().flatten())
+    return ";".join([platform.python_version(), *processor, *(f"{p}={installed(p)}" for p in packages)])
 
 
 def load_source(source: str) -> ModuleType:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from toymesa.kernels.cache import installed
+from toymesa.kernels.cache import cpu, installed
 
 _PACKAGES = ("toymesa", "numpy", "scipy", "sympy", "numba", "llvmlite", "xarray", "zarr")
 
@@ -57,15 +57,3 @@ def _git(root: Path, *arguments: str) -> str:
         ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=5, env=environment
     )
     return done.stdout
-
-
-def cpu() -> str:
-    """The processor that code is compiled for: this machine's, unless numba was told another."""
-    return os.environ.get("NUMBA_CPU_NAME") or _host_cpu()
-
-
-@cache
-def _host_cpu() -> str:
-    import llvmlite.binding as llvm
-
-    return str(llvm.get_host_cpu_name())

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from toymesa.errors import StoreError
+from toymesa.kernels.cache import cpu
 from toymesa.sweep import metadata
 from toymesa.sweep import store as stores
 from toymesa.sweep.blocks import StoredChunk
 from toymesa.sweep.integrity import mend_coordinates
 from toymesa.sweep.method import StoredMethod
 from toymesa.sweep.plan import Plan
-from toymesa.sweep.provenance import cpu, versions
+from toymesa.sweep.provenance import versions
 
 _LOG = logging.getLogger("toymesa")
 
