@@ -26,11 +26,14 @@ Call = Callable[[Array, Array, Array, Array], Any]
 ALLOWED = 20.0  # seconds a call may take before it runs on a part
 
 
-def model() -> tm.Model:
+def model(*, one_division: bool) -> tm.Model:
     """Logistic growth with its solution."""
     x, s = sp.Symbol("x", positive=True), sp.Symbol("s", positive=True)
     grown = sp.exp(2 * s * tm.TIME)
-    form = tm.ClosedForm(states={x: s * grown / (grown - 1 + s / tm.at_start(x))})
+    solution = s * grown / (grown - 1 + s / tm.at_start(x))
+    if one_division:
+        solution = s / (1 + (s / tm.at_start(x) - 1) / grown)
+    form = tm.ClosedForm(states={x: solution})
     return tm.Model(
         name="logistic",
         flow={x: 2 * x * (s - x)},
@@ -40,9 +43,20 @@ def model() -> tm.Model:
     )
 
 
+def filled(*, one_division: bool) -> Call:
+    """``toymesa.closed_form`` into the given array."""
+    logistic = model(one_division=one_division)
+
+    def call(s: Array, x0: Array, t: Array, out: Array) -> Any:
+        start, params = {"x": xr.DataArray(x0, dims="cell")}, {"s": xr.DataArray(s, dims="cell")}
+        return tm.closed_form(logistic, t, start=start, params=params, out={"x": out}, threads=THREADS)["x"].values
+
+    return call
+
+
 def own(method: str) -> Call:
-    """``toymesa.solve`` by closed form."""
-    logistic = model()
+    """``toymesa.solve`` by closed form, with statuses."""
+    logistic = model(one_division=True)
 
     def call(s: Array, x0: Array, t: Array, out: Array) -> Any:
         start, params = {"x": xr.DataArray(x0, dims="cell")}, {"s": xr.DataArray(s, dims="cell")}
@@ -152,7 +166,11 @@ def fill() -> Call:
 def contenders() -> list[tuple[str, str, Callable[[], Call]]]:
     """Name, package, and what makes each."""
     blocks = f"numpy in blocks, {THREADS} threads"
-    found: list[tuple[str, str, Callable[[], Call]]] = [("toymesa closed", "toymesa", partial(own, "closed"))]
+    found: list[tuple[str, str, Callable[[], Call]]] = [
+        ("toymesa closed_form, one division", "toymesa", partial(filled, one_division=True)),
+        ("toymesa closed_form, as given", "toymesa", partial(filled, one_division=False)),
+        ("toymesa solve, closed", "toymesa", partial(own, "closed")),
+    ]
     found += [
         (f"{blocks}, one division", "numpy", partial(blocked, THREADS, one_division=True)),
         (f"{blocks}, as given", "numpy", partial(blocked, THREADS, one_division=False)),

@@ -20,7 +20,7 @@ from benchmarks.report import Section, Settings, best, duration, judge, labelled
 
 PATHS, STEPS = 100_000, 10_000
 STEP, SIGMA, START = 1e-3, 0.7, 0.1
-METHODS = ("euler", "auto", "euler-lanes", "lanes")
+METHODS = ("euler", "euler-lanes")
 ALLOWED = 10.0  # seconds a call may take before it runs fewer paths
 # (paths, steps, seed) -> end values
 Call = Callable[[int, int, int], Array]

@@ -1,21 +1,14 @@
-"""The machine's arithmetic peak, measured, and how many operations a kernel needs, counted from its expressions."""
+"""The machine's arithmetic peak, measured."""
 
 from __future__ import annotations
 
 import ctypes
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import numpy as np
-import sympy as sp
 
 from benchmarks.contender import THREADS
-from benchmarks.problems import Problem
-from toymesa.kernels import tableaus
 
 CHAINS = 12  # independent accumulators: latency times throughput of fused multiply-adds, and a few more
-FUNCTION = 30  # a transcendental function counts as a polynomial of degree 13 with its range reduction
 
 
 def _loop(width: int) -> str:
@@ -60,43 +53,3 @@ def measured() -> float:
                 list(pool.map(run, [rounds] * THREADS))
                 best = max(best, 2.0 * width * CHAINS * rounds * THREADS / (time.perf_counter() - begun))
     return best
-
-
-def operations(exprs: list[Any]) -> int:
-    """Additions, multiplications and divisions of expressions whose common parts are computed once."""
-    parts, results = sp.cse(exprs)
-    return sum(_operations(e) for e in [*(e for _, e in parts), *results])
-
-
-def _operations(expr: Any) -> int:
-    below = sum(_operations(a) for a in expr.args)
-    if isinstance(expr, sp.Add | sp.Mul):
-        signs = sum(1 for a in expr.args if a == -1)  # a sign is part of an addition
-        return int(below + len(expr.args) - 1 - signs)
-    if isinstance(expr, sp.Pow):
-        power = expr.exp
-        return int(below - _operations(power) + (max(abs(int(power)) - 1, 1) if power.is_Integer else FUNCTION))
-    return int(below + (FUNCTION if isinstance(expr, sp.Function) else 0))
-
-
-def step_operations(problem: Problem) -> dict[str, float]:
-    """Operations of one step by method: rates, stage sums, linear algebra, error norm; without step-size control."""
-    n, flow = problem.n, list(problem.model.flow.values())
-    rates = operations(flow)
-    jacobian = operations([sp.diff(e, s) for e in flow for s in problem.model.states])
-
-    def entries(*arrays: Any) -> int:
-        return int(sum(np.count_nonzero(a) for a in arrays))
-
-    norm = 6 * n
-    sums = {
-        "tsit5": entries(tableaus.TSIT5_A, tableaus.TSIT5_E),
-        "dop853": entries(tableaus.DOP853_A[:13], tableaus.DOP853_E5, tableaus.DOP853_E3),
-        "rodas5p": entries(tableaus.RODAS5P_A, tableaus.RODAS5P_B),
-    }
-    algebra = 2 * n**3 / 3 + 8 * 2 * n**2
-    return {
-        "tsit5": 6 * rates + 2 * n * sums["tsit5"] + norm,
-        "dop853": 12 * rates + 2 * n * sums["dop853"] + norm,
-        "rodas5p": 8 * rates + jacobian + algebra + 2 * n * sums["rodas5p"] + norm,
-    }

@@ -60,10 +60,11 @@ def solve(
     start, params : name (or symbol) -> number, list (a dimension of its own, ``start_<name>`` for starts), DataArray
         (broadcast by its dimension names) or a function of a Generator (drawn with ``rng``). Starts may be given in the
         coordinates of a simplex instead of log-odds.
-    method : "auto" (a closed form where it holds in all cells, else explicit with automatic switching to Rodas5P),
-        "closed", "tsit5", "dop853", "rodas5p"; or, for many cells, the same side by side in vector registers: "lanes"
-        (explicit, and Rodas5P for what turns stiff; what "auto" takes from 1000 cells on), "taylor-lanes",
-        "tsit5-lanes", "dop853-lanes", "rodas5p-lanes".
+    method : "auto", "closed", or a numerical one. Side by side in the lanes of vector registers: "taylor-lanes" (Taylor
+        series, the order by the tolerance; smooth rates only), "tsit5-lanes", "dop853-lanes", "rodas5p-lanes", and "lanes"
+        (the explicit one that costs least, and Rodas5P for what turns stiff). One trajectory at a time: "tsit5",
+        "dop853", "rodas5p". "auto" takes a closed form where it holds in all cells, else "lanes"; with events, algebraic
+        states or an inner run, an explicit method that switches to Rodas5P and back, one trajectory at a time.
     rtol, atol : local error per step is kept below atol + rtol |x|; atol may be one number a state.
     events : name -> expression, formula text, or (expression, {"direction": -1|0|1, "terminal": bool}). Every sign
         change is found, also several within one step; a zero at the start and a tangency are none.

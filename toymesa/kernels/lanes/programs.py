@@ -63,6 +63,14 @@ def explicit_method(model: Model, rtol: float) -> str:
     return kept[order]
 
 
+def operations(model: Model, method: str, rtol: float) -> int:
+    """Floating-point operations of one step in one lane, as its program has them; a fused product and sum is two."""
+    source = _main(Formulas(model), method, best_order(rtol), 8, Ending(), True)[1]
+    return sum(source.count(f" = f{how} ") for how in ("add", "sub", "mul", "div")) + 2 * source.count(
+        "> @llvm.fma.v8f64(<8 x double> %"
+    )
+
+
 def _programs(model: Model, method: str, order: int, ending: Ending, hand_over: bool) -> Programs:
     formulas = Formulas(model)
     # two registers of eight numbers hide the latency of their operations; with many states there are too few registers
