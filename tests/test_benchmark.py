@@ -59,10 +59,10 @@ def test_operations_are_those_of_the_programs():
     """A step of Tsit5 on one linear state: 6 rates of one product, 21 + 7 products and sums of stages, and its control, which is most."""
     x = problems.sp.Symbol("x", real=True)
     model = problems.tm.Model(name="line", flow={x: -x / 3})
-    counts = {m: operations(model, m, 1e-6) for m in ("tsit5", "dop853", "rodas5p", "taylor")}
+    counts = {m: operations(model, m, 1e-6) for m in ("tsit5", "dop853")}
     assert 80 < counts["tsit5"] < 250
-    assert counts["tsit5"] < counts["rodas5p"] < counts["dop853"]
-    assert counts["taylor"] < counts["dop853"]
+    assert counts["tsit5"] < counts["dop853"] < 500
+    assert operations(model, "taylor", 1e-12) > operations(model, "taylor", 1e-6)  # the order grows
 
 
 @pytest.mark.slow
