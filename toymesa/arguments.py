@@ -45,6 +45,14 @@ def numbers(name: str, value: Any) -> Array:
     return out
 
 
+def finite_rows(values: Array) -> NDArray[np.bool_]:
+    """Whether all numbers along the last axis are finite; one column at a time, which is faster where they are few."""
+    out = np.ones(values.shape[:-1], dtype=bool)
+    for i in range(values.shape[-1]):
+        out &= np.isfinite(values[..., i])
+    return out
+
+
 def _float(name: str, entry: Any, place: tuple[int, ...]) -> float:
     at = f" at index {', '.join(map(str, place))}" if place else ""
     # a SymPy number says itself that it is real; SymPy need not be loaded to ask

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toymesa.arguments import finite_rows
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
 from toymesa.kernels.generate import CompiledModel, observed
@@ -24,6 +25,7 @@ from toymesa.symbolic.model import TIME
 
 Array = NDArray[np.float64]
 _BLOCK = 64
+_READ = 4096
 # numbers read off from which on compiling their formulas is worth it
 _MANY = 20_000
 
@@ -251,7 +253,7 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
         columns |= {s: np.broadcast_to(params[:, i, None], (rows, count)) for i, s in enumerate(model.params)}
         used = {s for e in exprs for s in e.free_symbols}
         _evaluate(exprs, {s: c for s, c in columns.items() if s in used}, out)
-    lost = ~np.isfinite(states).all(axis=2)
+    lost = ~finite_rows(states)
     if lost.any():
         out[:, lost] = np.nan
     return np.moveaxis(out, 0, -1)
@@ -265,6 +267,10 @@ def _evaluate(exprs: Sequence[Any], columns: Mapping[Any, Array], out: Array) ->
             result[:] = values
         return
     table = np.empty((len(columns), *out.shape[1:]))
-    for line, column in zip(table, columns.values(), strict=True):
-        line[:] = column
+    for begin in range(
+        0, out.shape[1], _READ
+    ):  # as many rows at a time as stay in a cache while their columns are read
+        here = slice(begin, begin + _READ)
+        for line, column in zip(table, columns.values(), strict=True):
+            line[here] = column[here]
     vectors(np.empty((1, 0)), table.reshape(len(columns), -1), [result.reshape(1, -1) for result in out])

@@ -11,10 +11,12 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.arguments import Array, numbers
+from toymesa.arguments import Array, finite_rows, numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.kernels.arrays import array_function
 from toymesa.symbolic.model import Chart, Domain, Model
+
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
     rows = bad.size
     table = _table(rows, [values["params"].get(s.name, p.default) for s, p in model.params.items()])
     starts = _starts(model, values["start"], table, rows)
-    bad |= ~np.isfinite(starts).all(axis=1)
+    bad |= ~finite_rows(starts)
     given = {kind: {n: _plain(arrays[kind, n]) for k, n in arrays if k == kind} for kind in ("params", "start")}
     return Cells(dims, shape, coords, starts, table, bad, given)
 
@@ -64,9 +66,11 @@ def _table(rows: int, columns: Sequence[Array | float]) -> Array:
     """Rows of the columns; what is the same in all rows is written once a row, not once a column."""
     table = np.empty((rows, len(columns)))
     table[:] = [0.0 if isinstance(c, np.ndarray) else float(c) for c in columns]
-    for i, column in enumerate(columns):
-        if isinstance(column, np.ndarray):
-            table[:, i] = column
+    given = [(i, column) for i, column in enumerate(columns) if isinstance(column, np.ndarray)]
+    for begin in range(0, rows, _BLOCK):  # as many rows at a time as stay in a cache while their columns are written
+        here = slice(begin, begin + _BLOCK)
+        for i, column in given:
+            table[here, i] = column[here]
     return table
 
 
@@ -151,7 +155,7 @@ def _broadcast(
     for array in arrays.values():
         bare = array.drop_vars(list(array.coords))
         full = bare.expand_dims({d: sizes[d][0] for d in dims if d not in bare.dims}).transpose(*dims)
-        spread.append(np.array(full.values, dtype=float).reshape(-1))
+        spread.append(np.asarray(full.values, dtype=float).reshape(-1))
     return dims, shape, coords, spread
 
 

@@ -13,7 +13,7 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.arguments import Array
+from toymesa.arguments import Array, finite_rows
 from toymesa.errors import SolveError
 from toymesa.kernels.batch import Controls, observe_batch
 from toymesa.kernels.cache import installed
@@ -82,7 +82,7 @@ def _of_time(model: Model) -> str:
 
 def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Array) -> None:
     """No cell is ok whose requirements fail or whose observables are no finite numbers where its states are."""
-    solved = np.isfinite(outcome.states).all(axis=2)
+    solved = finite_rows(outcome.states)
     for i, name in enumerate(names):
         ok = outcome.status == Status.OK
         if name.startswith("requires:"):
@@ -97,7 +97,7 @@ def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Arra
 
 def _endings(batch: Cells, outcome: Outcome, *, steady: bool) -> dict[str, Any]:
     codes = {"flag_values": [int(s) for s in Status], "flag_meanings": " ".join(s.label for s in Status)}
-    status, steps = outcome.status.astype(np.uint8), outcome.steps.sum(axis=1).astype(np.int64)
+    status, steps = outcome.status.astype(np.uint8), (outcome.steps @ np.ones(outcome.steps.shape[1])).astype(np.int64)
     out: dict[str, Any] = {
         "status": (batch.dims, status.reshape(batch.shape), {"long_name": "how it ended", **codes}),
         "nsteps": (batch.dims, steps.reshape(batch.shape), {"long_name": "accepted steps"}),

@@ -176,10 +176,9 @@ def _settled(model: Model, how: Controls) -> Controls:
 
 def _used(steps: Array, methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:
     """The methods that made steps; ``alone``: cells that lanes left to a method one trajectory at a time."""
-    mine = np.ones(len(steps), dtype=bool)
-    mine[alone] = False
-    names = [m for m, s in zip(methods, steps[mine].sum(axis=0), strict=True) if s > 0]
-    return names + [m for m, s in zip(_ALONE, steps[~mine].sum(axis=0), strict=True) if s > 0]
+    theirs = steps[alone].sum(axis=0)
+    names = [m for m, s, t in zip(methods, steps.sum(axis=0), theirs, strict=True) if s > t]
+    return names + [m for m, t in zip(_ALONE, theirs, strict=True) if t > 0]
 
 
 def _watch(
