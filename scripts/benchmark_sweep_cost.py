@@ -52,7 +52,7 @@ def main() -> None:
     compiled = compile_model(model)
 
     def kernel(workers):
-        run_batch(compiled, np.array([END]), batch.starts, batch.params, Controls(), threads=workers)
+        run_batch(compiled, np.array([END]), batch.starts, batch.params, Controls(method="lanes"), threads=workers)
 
     def sweep(workers):
         with tempfile.TemporaryDirectory() as place:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from toymesa.arguments import finite_rows
 from toymesa.kernels.arrays import array_function
+from toymesa.kernels.blocks import in_blocks
 from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
 from toymesa.kernels.generate import CompiledModel, observed
 from toymesa.kernels.lanes.grid import grid_function
@@ -25,9 +26,7 @@ from toymesa.symbolic.model import TIME
 
 Array = NDArray[np.float64]
 _BLOCK = 64
-_READ = 4096
-# numbers read off from which on compiling their formulas is worth it
-_MANY = 20_000
+_READ = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,17 +259,22 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
 
 
 def _evaluate(exprs: Sequence[Any], columns: Mapping[Any, Array], out: Array) -> None:
-    """Formulas of columns of one shape, in vectors where there are many."""
-    vectors = grid_function((), list(columns), exprs) if out.size >= _MANY else None
-    if vectors is None:
-        for result, values in zip(out, array_function(list(columns), exprs)(*columns.values()), strict=True):
-            result[:] = values
-        return
-    table = np.empty((len(columns), *out.shape[1:]))
-    for begin in range(
-        0, out.shape[1], _READ
-    ):  # as many rows at a time as stay in a cache while their columns are read
-        here = slice(begin, begin + _READ)
+    """Formulas of columns of one shape, always by the same code, so that a number's bits depend on its own row alone."""
+    vectors = grid_function((), list(columns), exprs)
+    _, rows, count = out.shape
+    height = max(1, _READ // max(count, 1))  # as many rows at a time as stay in a cache
+    function = array_function(list(columns), exprs) if vectors is None else None
+
+    def evaluate_block(here: slice) -> None:
+        table = np.empty((len(columns), (here.stop - here.start), count))
         for line, column in zip(table, columns.values(), strict=True):
-            line[here] = column[here]
-    vectors(np.empty((1, 0)), table.reshape(len(columns), -1), [result.reshape(1, -1) for result in out])
+            line[:] = column[here]
+        arguments = table.reshape(len(columns), -1)
+        results = [result[here].reshape(1, -1) for result in out]
+        if vectors is not None:
+            vectors(np.empty((1, 0)), arguments, results, threads=1)
+        elif function is not None:
+            for result, values in zip(results, function(*arguments), strict=True):
+                result[:] = values
+
+    in_blocks(rows, height, evaluate_block)

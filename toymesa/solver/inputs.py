@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from toymesa.arguments import Array, finite_rows, numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.kernels.arrays import array_function
+from toymesa.kernels.blocks import in_blocks
 from toymesa.symbolic.model import Chart, Domain, Model
 
-_BLOCK = 4096
+_BLOCK = 4096  # rows whose columns stay in a cache while they are written
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
     bad = np.zeros(spread[0].shape if spread else (1,), dtype=bool)
     values: dict[str, dict[str, Array]] = {"params": {}, "start": {}}
     for (kind, name), column in zip(arrays, spread, strict=True):
+        values[kind][name] = column
+        if column.size and _inside(np.array([column.min(), column.max()]), domains[name]).all():
+            continue  # a NaN would have been both
         outside = ~_inside(column, domains[name])
         if outside.any() and not dims:
             what = "parameter" if kind == "params" else "start of"
             raise DomainError(f"{what} {name!r} must lie in {domains[name]}; got {column[0]:g}")
         bad |= outside
-        values[kind][name] = column
     rows = bad.size
     table = _table(rows, [values["params"].get(s.name, p.default) for s, p in model.params.items()])
     starts = _starts(model, values["start"], table, rows)
@@ -65,12 +68,15 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
 def _table(rows: int, columns: Sequence[Array | float]) -> Array:
     """Rows of the columns; what is the same in all rows is written once a row, not once a column."""
     table = np.empty((rows, len(columns)))
-    table[:] = [0.0 if isinstance(c, np.ndarray) else float(c) for c in columns]
+    same = [0.0 if isinstance(c, np.ndarray) else float(c) for c in columns]
     given = [(i, column) for i, column in enumerate(columns) if isinstance(column, np.ndarray)]
-    for begin in range(0, rows, _BLOCK):  # as many rows at a time as stay in a cache while their columns are written
-        here = slice(begin, begin + _BLOCK)
+
+    def write(here: slice) -> None:
+        table[here] = same
         for i, column in given:
             table[here, i] = column[here]
+
+    in_blocks(rows, _BLOCK, write)
     return table
 
 
@@ -153,6 +159,9 @@ def _broadcast(
     shape = tuple(s for s, _ in sizes.values())
     spread = []
     for array in arrays.values():
+        if array.dims == dims:  # as is usual for many cells: nothing to broadcast
+            spread.append(np.asarray(array.values, dtype=float).reshape(-1))
+            continue
         bare = array.drop_vars(list(array.coords))
         full = bare.expand_dims({d: sizes[d][0] for d in dims if d not in bare.dims}).transpose(*dims)
         spread.append(np.asarray(full.values, dtype=float).reshape(-1))

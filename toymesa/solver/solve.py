@@ -145,15 +145,16 @@ def _numerical(
     show: Callable[[int, int], None] | None,
 ) -> Outcome:
     n, rows = len(model.states), batch.bad.size
-    states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
-    status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
-    out = Outcome(states, status, np.zeros((rows, 3)), np.zeros(rows), np.full((rows, n), np.nan), "")
     good, alone, methods = np.flatnonzero(~batch.bad), np.empty(0, dtype=np.int64), _ALONE
+    every = 0 < good.size == rows and not watched  # then nothing is copied, which for a million cells takes a while
+    if not every:
+        states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
+        status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
+        out = Outcome(states, status, np.zeros((rows, 3)), np.zeros(rows), np.full((rows, n), np.nan), "")
     if watched:
         _watch(model, batch, times, how, watched, out, show)
     elif good.size:
         how = _settled(model, how)
-        every = good.size == rows  # then nothing is copied, which for a million cells takes a while
         starts, params = (batch.starts, batch.params) if every else (batch.starts[good], batch.params[good])
         result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
         if every:
