@@ -35,8 +35,7 @@ def measure(settings: Settings) -> Section:
     }
     text = [
         f"### Scaling: arithmetic peak {top / 1e9:.0f} GFLOP/s (fused multiply-adds in registers, all threads)",
-        "Operations are counted from the expressions of rates and Jacobian (common parts once), the stage sums, the linear "
-        "algebra and the error norm, times the steps taken, rejected ones included; step-size control is not counted.",
+        "Operations are those of the programs, times the steps taken, rejected ones included.",
     ]
     for what, cases in parts.items():
         data = section.data.setdefault(what, [])
