@@ -271,3 +271,30 @@ def test_a_linear_flow_by_its_closed_form(entries, a, b, method):
     for i, t in enumerate((0.5, 1.5)):
         want = (expm(big * t) @ [a, b, 1.0])[:2]
         np.testing.assert_allclose(out.states[0, i], want, rtol=1e-6, atol=1e-6 * (1 + np.abs(want).max()))
+
+
+@pytest.mark.parametrize(
+    ("flow", "start", "end", "want"),
+    [
+        ({x: sp.exp(-((TIME - 10) ** 2))}, [0.0], 20.0, np.sqrt(np.pi)),
+        ({y: 1 + 0 * y, x: sp.exp(-((y - 10) ** 2))}, [0.0, 0.0], 20.0, np.sqrt(np.pi)),
+        ({x: (TIME * (10 - TIME) / 25) ** 12}, [0.0], 10.0, 2.4822),
+        ({x: sp.sin(sp.pi * TIME) ** 10}, [0.0], 4.0, 0.984375),
+        ({y: -1 + 0 * y, x: sp.sqrt(y**4 - 2 * y**2 + 1)}, [3.0, 0.0], 6.0, 44 / 3),
+    ],
+)
+def test_a_pulse_between_the_ends_of_a_step_is_seen(flow, start, end, want):
+    for tolerance in (1e-5, 1e-8):
+        out = run(Model(name="pulse", flow=flow), [end], [start], method="lanes", rtol=tolerance, atol=tolerance)
+        assert out.states[0, 0, -1] == pytest.approx(want, abs=3e-3)
+
+
+def test_rates_that_are_zero_at_first_are_no_steady_state_where_they_depend_on_time():
+    out = run(Model(name="late", flow={x: TIME * (1 - x)}), [1e6], [[0.0]], method="lanes", steady=True)
+    assert out.status[0] == Status.OK
+    assert out.states[0, 0, 0] == pytest.approx(1.0, abs=1e-7)
+
+
+def test_a_power_at_zero_is_no_failure():
+    model = Model(name="hill", flow={x: x**k / (1 + x**k) - x + sp.Rational(1, 10)}, params={k: 2.0})
+    assert run(model, [5.0], [[0.0]], [[2.0]], method="lanes").status[0] == Status.OK

@@ -30,7 +30,7 @@ def warmup(models: Sequence[Model] = (), *, rtol: float = 1e-8) -> Iterator[tupl
         if model.noise is not None:
             compiled.noise  # noqa: B018  # likewise
         if not unsuited(model):
-            explicit = explicit_method(model, rtol)
+            explicit = explicit_method(rtol)
             for outputs in (False, True):
                 programs(model, explicit, rtol=rtol, outputs=outputs, steady=False, hand_over=True)
                 programs(model, "rodas5p", rtol=rtol, outputs=outputs, steady=False, hand_over=False)

@@ -16,10 +16,14 @@ _HUGE = 1e300
 
 @dataclass(frozen=True)
 class Ending:
-    """When lanes ask for attention besides arriving and failing: at output times (``outputs``), when steady (``steady``)."""
+    """When lanes ask for attention besides arriving and failing: at output times (``outputs``), when steady (``steady``).
+
+    autonomous: the rates do not depend on time, so that rates of exactly 0 stay so.
+    """
 
     outputs: bool = False
     steady: bool = False
+    autonomous: bool = True
 
     def clipped(self, p: Program) -> tuple[Value, Value, Value]:
         """Elapsed time, the step cut to end no later than the last time, and whether it is the last."""
@@ -43,7 +47,7 @@ class Ending:
             bound = p.shared(rows.FIXED_SHARED + i) + rtol * abs(x[i])
             still = still & (abs(rate[i]) * elapsed < bound)
             fixed = fixed & p.compare("oeq", rate[i], 0.0)
-        return still | fixed
+        return still | fixed if self.autonomous else still
 
 
 def largest(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from toymesa.kernels.lanes.interpolate import SIZES, between, read_off
 from toymesa.kernels.lanes.layout import Layout
 from toymesa.kernels.lanes.start import prepare
 from toymesa.kernels.lanes.taylor import best_order
-from toymesa.symbolic.model import Model
+from toymesa.symbolic.model import TIME, Model
 
 _PAIRS = {"tsit5": explicit.TSIT5_PAIR, "dop853": explicit.DOP853_PAIR}
 
@@ -40,27 +39,18 @@ def programs(model: Model, method: str, *, rtol: float, outputs: bool, steady: b
     order = best_order(rtol) if method == "taylor" else 0
     key = (method, order, outputs, steady, hand_over)
     if key not in kept:
-        kept[key] = _programs(model, method, order, Ending(outputs, steady), hand_over)
+        kept[key] = _programs(
+            model, method, order, Ending(outputs, steady, not any(e.has(TIME) for e in model.flow.values())), hand_over
+        )
     return kept[key]
 
 
-def explicit_method(model: Model, rtol: float) -> str:
-    """The explicit method that "auto" starts with: the one whose steps cost least for what they cover.
+def explicit_method(rtol: float) -> str:
+    """The explicit method that "auto" starts with: loose tolerances leave a high order nothing to win.
 
-    Loose tolerances leave a high order nothing to win. At tight ones a step of Taylor's method covers about 1.6 times as
-    much as one of DOP853 (measured on flows of 3 and 10 states), so its program may be that much longer.
+    Never Taylor's: it looks at a solution at the ends of a step alone, and steps over a pulse that the stages of a pair see.
     """
-    if rtol > 1e-7:
-        return "tsit5"
-    kept: dict[int, str] = model.__dict__.setdefault("_explicit", {})
-    order = best_order(rtol)
-    if order not in kept:
-        formulas = Formulas(model)
-        costs = [math.inf, 1.0]
-        if formulas.smooth:
-            costs = [_main(formulas, m, order, 8, Ending(), True)[1].count(" = ") for m in ("taylor", "dop853")]
-        kept[order] = "taylor" if costs[0] <= 1.6 * costs[1] else "dop853"
-    return kept[order]
+    return "tsit5" if rtol > 1e-7 else "dop853"
 
 
 def operations(model: Model, method: str, rtol: float) -> int:

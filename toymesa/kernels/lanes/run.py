@@ -48,7 +48,7 @@ def run_lanes(
     rows = starts.shape[0]
     outputs = run.times.size > 1 and not run.steady
     auto = run.method == "auto"
-    phases = (explicit_method(model, run.rtol), "rodas5p") if auto else (run.method,)
+    phases = (explicit_method(run.rtol), "rodas5p") if auto else (run.method,)
     # the first method is compiled by this thread, not by every one; the second only where something is handed over
     programs(model, phases[0], rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=auto)
     steps, reached = np.zeros(rows), np.zeros(rows, dtype=np.int64)

@@ -1,7 +1,8 @@
 """Programs of Taylor's method: steps as long as the last two coefficients allow, each lane its own (Jorba and Zou 2005).
 
-A step is chosen before it is made, from the size of its last terms. It is then checked by its defect at the end, p'(h) -
-f(p(h)), which is seen at once where a solution is not as smooth as its coefficients promise.
+A step is chosen before it is made, from the size of its last terms, and then checked by its defect at the end, p'(h) -
+f(p(h)). That is fast, and blind to what happens between: where the rates are tiny at both ends of a step, as on either
+side of a pulse, or meet a kink in disguise, it is wrong without a sign of it. For flows known to be free of that.
 """
 
 from __future__ import annotations
