@@ -169,7 +169,15 @@ def test_the_full_model_from_a_tiny_imbalance(lam, mu):
     model = tm.models.mechanisms(("a", "b", "d"))
     ts = [0.0, 0.5, 2.0, 6.0]
     params = {"diversity": 15.0, "gate_rate": 0.7, "lam": lam, "mu": mu}
-    run = tm.solve(model, ts, params=params, start={"logit_a": 2e-8, "logit_b": 1e-8}, rtol=1e-12, atol=1e-20)
+    run = tm.solve(
+        model,
+        ts,
+        params=params,
+        start={"logit_a": 2e-8, "logit_b": 1e-8},
+        rtol=1e-12,
+        atol=1e-20,
+        method="taylor-lanes",
+    )
     growth = joint_growth(ts, mechanisms=3, **params)
     np.testing.assert_allclose(run["logit_a"].values, 2e-8 * growth, rtol=1e-6)
     np.testing.assert_allclose(run["logit_b"].values, 1e-8 * growth, rtol=1e-6)
