@@ -6,9 +6,7 @@ Every row is integrated alone, so its bits depend on nothing but itself.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,20 +100,11 @@ def run_batch(
     run = _map_rows if compiled.model.discrete else _flow_rows
 
     compiled.field  # noqa: B018  # compiled here once, not by every thread
-    blocks = [slice(i, min(i + _BLOCK, rows)) for i in range(0, rows, _BLOCK)]
-    done = 0
 
-    def work(b: slice) -> int:
+    def work(b: slice) -> None:
         run(compiled, t0, times, starts[b], params[b], controls, states[b], report[b], status[b])
-        return b.stop - b.start
 
-    workers = min(threads or os.cpu_count() or 1, len(blocks))
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        # one worker is this very thread: a caller may be one of many
-        for finished in pool.map(work, blocks) if workers > 1 else map(work, blocks):
-            done += finished
-            if progress is not None:
-                progress(done, rows)
+    in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
     return Batch(states, status, report)
 
 
@@ -163,7 +152,8 @@ def _lanes(
             times,
             starts[given_up],
             params[given_up],
-            replace(c, method=LANES[c.method]),
+            # Taylor's method has no form outside the lanes
+            replace(c, method="auto" if c.method == "taylor-lanes" else LANES[c.method]),
             t0=t0,
             threads=threads,
         )
@@ -277,4 +267,4 @@ def _evaluate(exprs: Sequence[Any], columns: Mapping[Any, Array], out: Array) ->
             for result, values in zip(results, function(*arguments), strict=True):
                 result[:] = values
 
-    in_blocks(rows, height, evaluate_block)
+    in_blocks(rows, height, evaluate_block, least=16)

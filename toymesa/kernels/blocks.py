@@ -1,4 +1,4 @@
-"""Rows of large arrays, a block at a time, over threads: new memory costs more than what is written into it."""
+"""Rows of large arrays, a block at a time, over threads."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-_THREADS_FROM = 16  # blocks; fewer are done before a thread has started
 
+def in_blocks(
+    rows: int, height: int, work: Callable[[slice], object], *, threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None, least: int = 2,
+) -> None:  # fmt: skip
+    """Have every slice of ``height`` rows worked on; the blocks must not depend on one another.
 
-def in_blocks(rows: int, height: int, work: Callable[[slice], None]) -> None:
-    """Have every slice of ``height`` rows worked on; the blocks must not depend on one another."""
+    Fewer blocks than ``least``, or one thread, stay on this very thread: a caller may be one of many.
+    """
     blocks = [slice(begin, min(begin + height, rows)) for begin in range(0, rows, height)]
-    if len(blocks) < _THREADS_FROM:
-        for block in blocks:
-            work(block)
-        return
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for _ in pool.map(work, blocks):
-            pass
+    workers = min(threads or os.cpu_count() or 1, len(blocks)) if len(blocks) >= least else 1
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        for block, _ in zip(blocks, pool.map(work, blocks) if workers > 1 else map(work, blocks), strict=True):
+            if progress is not None:
+                progress(block.stop, rows)

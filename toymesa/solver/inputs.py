@@ -76,7 +76,7 @@ def _table(rows: int, columns: Sequence[Array | float]) -> Array:
         for i, column in given:
             table[here, i] = column[here]
 
-    in_blocks(rows, _BLOCK, write)
+    in_blocks(rows, _BLOCK, write, least=16)  # new memory costs more than what is written into it
     return table
 
 

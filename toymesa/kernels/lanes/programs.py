@@ -84,6 +84,6 @@ def _main(
     if method == "rodas5p":
         return layout, rosenbrock.advance(layout, formulas, lanes, ending=ending), 5
     if method == "taylor":
-        return layout, taylor.advance(order, layout, formulas, lanes, hand_over=hand_over, ending=ending), None
+        return layout, taylor.advance(order, layout, formulas, lanes, ending=ending), None
     pair = _PAIRS[method]
     return layout, explicit.advance(pair, layout, formulas, lanes, hand_over=hand_over, ending=ending), pair.order

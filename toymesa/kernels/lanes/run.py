@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toymesa.kernels.blocks import in_blocks
 from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, compiled_drive, drive
 from toymesa.kernels.lanes.layout import FIXED_SHARED, aligned
 from toymesa.kernels.lanes.programs import explicit_method, programs
@@ -59,9 +58,8 @@ def run_lanes(
     many = rows > _FEW or compiled_drive.cache_info().currsize > 0
     run_queue = compiled_drive() if many else drive
 
-    def work(begin: int) -> int:
-        queue = np.arange(begin, min(begin + _BLOCK, rows))
-        done = queue.size
+    def work(block: slice) -> None:
+        queue = np.arange(block.start, block.stop)
         for phase in phases:
             if queue.size:
                 first = auto and phase != "rodas5p"
@@ -79,16 +77,7 @@ def run_lanes(
                     params, queue, out, report, steps, reached, status,
                 )  # fmt: skip
             queue = queue[status[queue] == HANDED_OVER]
-        return done
 
-    blocks = range(0, rows, _BLOCK)
-    workers = min(threads or os.cpu_count() or 1, len(blocks))
-    finished = 0
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        # one worker is this very thread: a caller may be one of many
-        for done in pool.map(work, blocks) if workers > 1 else map(work, blocks):
-            finished += done
-            if progress is not None:
-                progress(finished, rows)
+    in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
     report[:, 0] = run.t0 + run.direction * report[:, 0]
     return phases, np.flatnonzero(status == ELSEWHERE)

@@ -26,8 +26,8 @@ def best_order(rtol: float) -> int:
     return min(max(math.ceil(-0.5 * math.log(rtol)), 5), 20)
 
 
-def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_over: bool, ending: Ending) -> str:
-    """Source of ``advance``: steps in all lanes until one of them has arrived, failed, or has something to hand over."""
+def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, ending: Ending) -> str:
+    """Source of ``advance``: steps in all lanes until one of them has arrived or failed."""
     p = Program("advance", lanes, loop=True)
     n = layout.n
     x = [p.row(layout.state + i) for i in range(n)]
@@ -53,20 +53,11 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     error = h * top / (bottom * (3.0 * (order + 1)))
     sound = ending.finite(p, new) & (error < float("inf"))
     good = sound & (error <= 1.0)
-    hits = p.row(rows.STIFF)
-    if hand_over:
-        # at the limit of stability the terms are those of a mode that is all error, h^k lambda^k / k!
-        rate_constant = float(order) * last_one
-        limited = h * rate_constant > 0.6 * math.factorial(order) ** (1.0 / order) * last_but_one
-        # a refused step counts too, and the shorter one that follows it says nothing
-        calmer = p.select(good & ~held, p.maximum(hits - 1.0, 0.0), hits)
-        hits = p.select(limited & sound, hits + 1.0, calmer)
-        p.store(rows.STIFF, hits)
     factor = p.select(good, 8.0, p.select(sound, 0.5, 0.2))
     rate = _full(p, slopes_by_order[:1])[0]
     return finish(
         p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=factor, x=x, new=new, rate=rate,
-        new_rate=there, hits=hits if hand_over else None, kept=_full(p, coefficients[1:]) if layout.powers else None,
+        new_rate=there, hits=None, kept=_full(p, coefficients[1:]) if layout.powers else None,
     )  # fmt: skip
 
 
