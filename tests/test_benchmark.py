@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 import benchmark  # noqa: E402  # the script and what it is made of
-
 from benchmarks import measure, own, problems, report  # noqa: E402
+
 from toymesa.kernels.lanes.programs import operations  # noqa: E402
 
 sys.path.remove(str(ROOT / "scripts"))

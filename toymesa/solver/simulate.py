@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from toymesa.arguments import Array, generator, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean, named_arguments
+from toymesa.kernels import blocks
 from toymesa.kernels.batch import Controls
 from toymesa.kernels.codes import STOCHASTIC, key_of
 from toymesa.kernels.generate import compile_model, milstein_terms
@@ -207,10 +207,5 @@ def in_blocks(
     show: Callable[[int, int], None] | None, *, block: int = _BLOCK,
 ) -> None:  # fmt: skip
     """Have the rows of paths worked on, a block at a time, over threads."""
-    blocks = [rows[i : i + block] for i in range(0, rows.size, block)]
-    done = 0
-    with ThreadPoolExecutor(whole("threads", threads or os.cpu_count() or 1, 1)) as pool:
-        for part, _ in zip(blocks, pool.map(work, blocks), strict=True):
-            done += part.size
-            if show is not None:
-                show(done, rows.size)
+    workers = whole("threads", threads or os.cpu_count() or 1, 1)
+    blocks.in_blocks(rows.size, block, lambda part: work(rows[part]), threads=workers, progress=show)
