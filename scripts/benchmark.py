@@ -19,10 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import closed, ensembles, layer, machine, paths, scaling, single
 from benchmarks.problems import ENSEMBLES
 from benchmarks.report import Section, Settings, goals_table
-
-from benchmarks import closed, ensembles, layer, machine, paths, scaling, single
 
 
 def parts() -> dict[str, Callable[[Settings], Section]]:
