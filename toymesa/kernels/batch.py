@@ -6,6 +6,7 @@ Every row is integrated alone, so its bits depend on nothing but itself.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from toymesa.arguments import finite_rows
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.blocks import in_blocks
+from toymesa.kernels.columns import Columns
 from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
 from toymesa.kernels.generate import CompiledModel, observed
 from toymesa.kernels.lanes.grid import grid_function
@@ -24,7 +26,7 @@ from toymesa.symbolic.model import TIME
 
 Array = NDArray[np.float64]
 _BLOCK = 64
-_READ = 8192
+_READ = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +83,8 @@ class Record:
 def run_batch(
     compiled: CompiledModel,
     times: Array,
-    starts: Array,
-    params: Array,
+    starts: Array | Columns,
+    params: Array | Columns,
     controls: Controls,
     *,
     t0: float = 0.0,
@@ -90,9 +92,10 @@ def run_batch(
     progress: Callable[[int, int], None] | None = None,
 ) -> Batch:
     """Integrate rows of ``starts`` (row, state) with ``params`` (row, parameter) to the common ``times``."""
+    starts, params = (a if isinstance(a, Columns) else Columns.of(a) for a in (starts, params))
     if controls.method in LANES:
         return _lanes(compiled, times, starts, params, controls, t0, threads, progress)
-    rows = starts.shape[0]
+    rows, begin, given = starts.rows, starts.table, params.table
     count = 1 if controls.steady else times.size
     states = np.full((rows, count, compiled.n), np.nan)
     status = np.zeros(rows, dtype=np.int64)
@@ -102,7 +105,7 @@ def run_batch(
     compiled.field  # noqa: B018  # compiled here once, not by every thread
 
     def work(b: slice) -> None:
-        run(compiled, t0, times, starts[b], params[b], controls, states[b], report[b], status[b])
+        run(compiled, t0, times, begin[b], given[b], controls, states[b], report[b], status[b])
 
     in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
     return Batch(states, status, report)
@@ -128,11 +131,11 @@ def _flow_rows(
 
 
 def _lanes(
-    compiled: CompiledModel, times: Array, starts: Array, params: Array, c: Controls, t0: float, threads: int | None,
+    compiled: CompiledModel, times: Array, starts: Columns, params: Columns, c: Controls, t0: float, threads: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> Batch:  # fmt: skip
     """In lanes; what those give up (a lost pivot, an interpolant without a value) is solved one trajectory at a time."""
-    rows = starts.shape[0]
+    rows = starts.rows
     out = Batch(
         np.full((rows, 1 if c.steady else times.size, compiled.n), np.nan),
         np.zeros(rows, dtype=np.int64),
@@ -150,8 +153,8 @@ def _lanes(
         alone = run_batch(
             compiled,
             times,
-            starts[given_up],
-            params[given_up],
+            starts.take(given_up),
+            params.take(given_up),
             # Taylor's method has no form outside the lanes
             replace(c, method="auto" if c.method == "taylor-lanes" else LANES[c.method]),
             t0=t0,
@@ -218,28 +221,33 @@ def _map_rows(
     iterate_rows(compiled.field, times, starts, params, c.rtol, c.absolute(compiled.n), c.steady, out, report, status)
 
 
-def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: Array) -> Array:
-    """Everything that is read off (row, time, state) arrays: (row, time, quantity), in ``observe_names`` order.
+def observe_batch(
+    compiled: CompiledModel, times: Array, states: Array, params: Array | Columns, names: Sequence[str] | None = None
+) -> Array:
+    """What is read off (row, time, state) arrays: (row, time, quantity), in the order of ``names`` or ``observe_names``.
 
     times: (time,) common to all rows, or (row, time).
     """
     rows, count = states.shape[:2]
-    model, exprs = compiled.model, [e for _, e in observed(compiled.model)]
-    when = np.broadcast_to(times, (rows, count))
+    model, every = compiled.model, dict(observed(compiled.model))
+    wanted = list(every) if names is None else list(names)
+    exprs = [every[n] for n in wanted]
+    given = params if isinstance(params, Columns) else Columns.of(params)
     if not exprs:
         return np.empty((rows, count, 0))
     if model.inner_run is not None:  # a run of the inner optimizer is no formula
         from toymesa.kernels.rows import observe_rows
 
-        run = np.empty((rows, count, len(exprs)))
-        flat = np.array(when, dtype=np.float64, order="C")
-        observe_rows(compiled.observe, flat, np.ascontiguousarray(states), np.ascontiguousarray(params), run)
-        out = np.moveaxis(run, -1, 0)
+        run = np.empty((rows, count, len(every)))
+        flat = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64, order="C")
+        table = np.ascontiguousarray(given.table)
+        observe_rows(compiled.observe, flat, np.ascontiguousarray(states), table, run)
+        out = np.moveaxis(run[..., [list(every).index(n) for n in wanted]], -1, 0)
     else:
         out = np.empty((len(exprs), rows, count))  # quantity by quantity, as it is computed and used
-        columns: dict[Any, Array] = {TIME: when}
+        columns: dict[Any, Array | float] = {TIME: times}
         columns |= {s: states[..., i] for i, s in enumerate(model.states)}
-        columns |= {s: np.broadcast_to(params[:, i, None], (rows, count)) for i, s in enumerate(model.params)}
+        columns |= {s: c if isinstance(c, float) else c[:, None] for s, c in zip(model.params, given, strict=True)}
         used = {s for e in exprs for s in e.free_symbols}
         _evaluate(exprs, {s: c for s, c in columns.items() if s in used}, out)
     lost = ~finite_rows(states)
@@ -248,23 +256,35 @@ def observe_batch(compiled: CompiledModel, times: Array, states: Array, params: 
     return np.moveaxis(out, 0, -1)
 
 
-def _evaluate(exprs: Sequence[Any], columns: Mapping[Any, Array], out: Array) -> None:
-    """Formulas of columns of one shape, always by the same code, so that a number's bits depend on its own row alone."""
+def _evaluate(exprs: Sequence[Any], columns: Mapping[Any, Array | float], out: Array) -> None:
+    """Formulas of columns, always by the same code, so that a number's bits depend on its own row alone.
+
+    columns: (row, time) or (row, 1); (time,) or a number where all rows have the same.
+    """
     vectors = grid_function((), list(columns), exprs)
     _, rows, count = out.shape
-    height = max(1, _READ // max(count, 1))  # as many rows at a time as stay in a cache
+    height = min(max(1, _READ // max(count, 1)), rows)  # as many rows at a time as stay in a cache
     function = array_function(list(columns), exprs) if vectors is None else None
+    spare: deque[Array] = deque()  # tables of arguments: what is the same in all rows is written only once into each
 
     def evaluate_block(here: slice) -> None:
-        table = np.empty((len(columns), (here.stop - here.start), count))
+        try:
+            table, size = spare.pop(), here.stop - here.start
+        except IndexError:  # one for each thread
+            table, size = np.empty((len(columns), height, count)), here.stop - here.start
+            for k, column in enumerate(columns.values()):
+                if np.ndim(column) < 2:
+                    table[k] = column
         for line, column in zip(table, columns.values(), strict=True):
-            line[:] = column[here]
-        arguments = table.reshape(len(columns), -1)
+            if isinstance(column, np.ndarray) and column.ndim == 2:
+                line[:size] = column[here]
+        arguments = table[:, :size].reshape(len(columns), -1)
         results = [result[here].reshape(1, -1) for result in out]
         if vectors is not None:
             vectors(np.empty((1, 0)), arguments, results, threads=1)
         elif function is not None:
             for result, values in zip(results, function(*arguments), strict=True):
                 result[:] = values
+        spare.append(table)
 
     in_blocks(rows, height, evaluate_block, least=16)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 
 from toymesa.errors import DomainError
@@ -38,8 +40,6 @@ def choose(model: Model, cells: Cells, times: Array, *, steady: bool) -> Exact:
     if not model.closed_forms:
         return Exact(None, f"model {model.name!r} has no closed form")
     reasons = []
-    names = [*model.params, *(at_start(s) for s in model.states)]
-    columns = [*cells.params.T, *cells.starts.T]
     usable = ~cells.bad
     for form in model.closed_forms:
         internal = isinstance(form, InternalTimeForm)
@@ -49,13 +49,13 @@ def choose(model: Model, cells: Cells, times: Array, *, steady: bool) -> Exact:
         if steady and not internal:
             reasons.append("a closed form in time has no end of its own; steady states are found numerically")
             continue
-        held = relation_function(names, form.conditions)(*columns) if form.conditions else []
-        failed = [(c, ~h & usable) for c, h in zip(form.conditions, held, strict=True) if (~h & usable).any()]
-        if not failed:
+        failed = next(((c, f) for c in form.conditions if (f := ~_held(model, c, cells) & usable).any()), None)
+        if failed is None:
             return Exact(form, "")
-        relation, where = failed[0]
+        relation, where = failed
         row = int(np.flatnonzero(where)[0])
-        values = {s: columns[i][row] for i, s in enumerate(names) if s in relation.free_symbols}
+        columns = _columns(model, cells).items()
+        values = {s: np.broadcast_to(v, cells.bad.size)[row] for s, v in columns if s in relation.free_symbols}
         shown = ", ".join(f"{s} = {v:g}" for s, v in values.items())
         reasons.append(f"its condition {relation} does not hold ({shown})")
     return Exact(None, "; ".join(reasons))
@@ -64,11 +64,22 @@ def choose(model: Model, cells: Cells, times: Array, *, steady: bool) -> Exact:
 def holds(model: Model, form: ClosedForm | InternalTimeForm, cells: Cells) -> NDArray[np.bool_]:
     """For which cells every condition of a closed form is met, (row,)."""
     out = ~cells.bad
-    if form.conditions:
-        names = [*model.params, *(at_start(s) for s in model.states)]
-        for held in relation_function(names, form.conditions)(*cells.params.T, *cells.starts.T):
-            out &= held
+    for relation in form.conditions:
+        out &= _held(model, relation, cells)
     return out
+
+
+def _columns(model: Model, cells: Cells) -> dict[sp.Symbol, Array | float]:
+    """What the formulas of a closed form are of, for all cells."""
+    names = [*model.params, *(at_start(s) for s in model.states)]
+    return dict(zip(names, [*cells.param_columns, *cells.start_columns], strict=True))
+
+
+def _held(model: Model, relation: Any, cells: Cells) -> NDArray[np.bool_]:
+    """Where a condition is met, (row,), or () where it is of nothing that varies."""
+    used = {s: c for s, c in _columns(model, cells).items() if s in relation.free_symbols}
+    (held,) = relation_function(list(used), [relation])(*used.values())
+    return held
 
 
 def require(model: Model, exact: Exact) -> ClosedForm | InternalTimeForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,11 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.arguments import Array, finite_rows, numbers
+from toymesa.arguments import Array, numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.kernels.arrays import array_function
-from toymesa.kernels.blocks import in_blocks
+from toymesa.kernels.columns import Columns
 from toymesa.symbolic.model import Chart, Domain, Model
-
-_BLOCK = 4096  # rows whose columns stay in a cache while they are written
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,20 @@ class Cells:
     dims: tuple[str, ...]
     shape: tuple[int, ...]
     coords: dict[str, Any]
-    starts: Array
-    params: Array
+    start_columns: Columns
+    param_columns: Columns
     bad: NDArray[np.bool_]
     given: dict[str, dict[str, Any]]
+
+    @property
+    def starts(self) -> Array:
+        """Starts, (row, state)."""
+        return self.start_columns.table
+
+    @property
+    def params(self) -> Array:
+        """Parameters, (row, parameter)."""
+        return self.param_columns.table
 
 
 def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Cells:
@@ -46,8 +55,9 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
     arrays = {("params", n): _axis(v, n, f"parameter {n!r}", rng) for n, v in given_params.items()}
     arrays |= {("start", n): _axis(v, f"start_{n}", f"start of {n!r}", rng) for n, v in given_starts.items()}
     dims, shape, coords, spread = _broadcast(arrays)
-    bad = np.zeros(spread[0].shape if spread else (1,), dtype=bool)
-    values: dict[str, dict[str, Array]] = {"params": {}, "start": {}}
+    rows = math.prod(shape)
+    bad = np.zeros(rows, dtype=bool)
+    values: dict[str, dict[str, Array]] = {"params": {}, "start": {}}  # a column a name, or one number for all rows
     for (kind, name), column in zip(arrays, spread, strict=True):
         values[kind][name] = column
         if column.size and _inside(np.array([column.min(), column.max()]), domains[name]).all():
@@ -57,27 +67,11 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
             what = "parameter" if kind == "params" else "start of"
             raise DomainError(f"{what} {name!r} must lie in {domains[name]}; got {column[0]:g}")
         bad |= outside
-    rows = bad.size
-    table = _table(rows, [values["params"].get(s.name, p.default) for s, p in model.params.items()])
+    table = Columns(rows, [_column(values["params"].get(s.name, p.default), rows) for s, p in model.params.items()])
     starts = _starts(model, values["start"], table, rows)
-    bad |= ~finite_rows(starts)
+    bad |= ~starts.finite()
     given = {kind: {n: _plain(arrays[kind, n]) for k, n in arrays if k == kind} for kind in ("params", "start")}
     return Cells(dims, shape, coords, starts, table, bad, given)
-
-
-def _table(rows: int, columns: Sequence[Array | float]) -> Array:
-    """Rows of the columns; what is the same in all rows is written once a row, not once a column."""
-    table = np.empty((rows, len(columns)))
-    same = [0.0 if isinstance(c, np.ndarray) else float(c) for c in columns]
-    given = [(i, column) for i, column in enumerate(columns) if isinstance(column, np.ndarray)]
-
-    def write(here: slice) -> None:
-        table[here] = same
-        for i, column in given:
-            table[here, i] = column[here]
-
-    in_blocks(rows, _BLOCK, write, least=16)  # new memory costs more than what is written into it
-    return table
 
 
 def _named(mapping: Any, what: str, allowed: Sequence[str], model: str) -> dict[str, Any]:
@@ -159,7 +153,7 @@ def _broadcast(
     shape = tuple(s for s, _ in sizes.values())
     spread = []
     for array in arrays.values():
-        if array.dims == dims:  # as is usual for many cells: nothing to broadcast
+        if array.dims in (dims, ()):  # as is usual for many cells: nothing to broadcast
             spread.append(np.asarray(array.values, dtype=float).reshape(-1))
             continue
         bare = array.drop_vars(list(array.coords))
@@ -174,7 +168,7 @@ def _inside(values: Array, domain: Domain) -> NDArray[np.bool_]:
     return np.asarray(above & below & np.isfinite(values))
 
 
-def _starts(model: Model, given: dict[str, Array], params: Array, rows: int) -> Array:
+def _starts(model: Model, given: dict[str, Array], params: Columns, rows: int) -> Columns:
     index = {s: i for i, s in enumerate(model.params)}
     values: dict[sp.Symbol, Array | float] = {}
     for s, e in model.start.items():
@@ -182,13 +176,18 @@ def _starts(model: Model, given: dict[str, Array], params: Array, rows: int) -> 
             values[s] = given[s.name]
             continue
         used = [p for p in index if p in e.free_symbols]
-        value = array_function(used, e)(*(params[:, index[p]] for p in used))
-        values[s] = value if used else float(value)
+        columns = [np.atleast_1d(params[index[p]]) for p in used]
+        values[s] = array_function(used, e)(*columns) if used else float(e)
     for chart in model.charts:
         names = {c.name for c in chart.coordinates} & set(given)
         if names:
             values |= _from_chart(chart, {n: given[n] for n in names}, given)
-    return _table(rows, [values[s] for s in model.flow])
+    return Columns(rows, [_column(values[s], rows) for s in model.flow])
+
+
+def _column(values: Array | float, rows: int) -> Array | float:
+    """A column of as many numbers as there are rows, or the one number that all rows have."""
+    return values if np.size(values) == rows else float(np.reshape(values, ()))
 
 
 def _from_chart(chart: Chart, given: dict[str, Array], others: Mapping[str, Array]) -> dict[sp.Symbol, Array]:

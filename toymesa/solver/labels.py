@@ -45,10 +45,12 @@ class Outcome:
 def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: Outcome) -> xr.Dataset:
     """Everything computed over the swept names and time, with statuses completed by what is read off the states."""
     compiled = compile_model(model)
-    moments = outcome.when[:, None] if how.steady else times[None, :]
-    read = observe_batch(compiled, np.where(np.isfinite(moments), moments, 0.0), outcome.states, batch.params)
-    _complete(model, compiled.observe_names, outcome, read)
-    index = {n: i for i, n in enumerate(compiled.observe_names)}
+    moments = outcome.when[:, None] if how.steady else times
+    names = tuple(n for n in compiled.observe_names if n in model.observables or n.startswith("requires:"))
+    moments = np.where(np.isfinite(moments), moments, 0.0)
+    read = observe_batch(compiled, moments, outcome.states, batch.param_columns, names)
+    _complete(model, names, outcome, read)
+    index = {n: i for i, n in enumerate(names)}
     dims = batch.dims if how.steady else (*batch.dims, "time")
     shape = batch.shape if how.steady else (*batch.shape, times.size)
     columns = {n: outcome.states[..., i] for i, n in enumerate(model.state_names)}
@@ -82,15 +84,17 @@ def _of_time(model: Model) -> str:
 
 def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Array) -> None:
     """No cell is ok whose requirements fail or whose observables are no finite numbers where its states are."""
-    solved = finite_rows(outcome.states)
     for i, name in enumerate(names):
         ok = outcome.status == Status.OK
         if name.startswith("requires:"):
             outcome.status[ok & (read[..., i] <= 0).any(axis=1)] = Status.INNER_NOT_MINIMUM
         elif name in model.observables:
-            partial = isinstance(e := model.observables[name], sp.Piecewise) and e.args[-1].cond != sp.true
-            defined = ~np.isnan(read[..., i]) if partial else True
-            lost = ok & (solved & defined & ~np.isfinite(read[..., i])).any(axis=1)
+            undefined = ~np.isfinite(read[..., i])
+            if not undefined.any():
+                continue
+            if isinstance(e := model.observables[name], sp.Piecewise) and e.args[-1].cond != sp.true:
+                undefined &= ~np.isnan(read[..., i])
+            lost = ok & (finite_rows(outcome.states) & undefined).any(axis=1)
             if lost.any():
                 outcome.status[lost], outcome.undefined = Status.OVERFLOW, outcome.undefined or name
 

@@ -150,8 +150,8 @@ def every_path(batch: Cells, count: int) -> tuple[Cells, NDArray[np.uint64]]:
         batch,
         dims=(*batch.dims, "path"),
         shape=(*batch.shape, count),
-        starts=np.ascontiguousarray(batch.starts[cell]),
-        params=np.ascontiguousarray(batch.params[cell]),
+        start_columns=batch.start_columns.take(cell),
+        param_columns=batch.param_columns.take(cell),
         bad=batch.bad[cell],
     )
     return every, np.stack([cell, path], axis=1).astype(np.uint64)

@@ -156,7 +156,9 @@ def _numerical(
         _watch(model, batch, times, how, watched, out, show)
     elif good.size:
         how = _settled(model, how)
-        starts, params = (batch.starts, batch.params) if every else (batch.starts[good], batch.params[good])
+        starts, params = batch.start_columns, batch.param_columns
+        if not every:
+            starts, params = starts.take(good), params.take(good)
         result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
         if every:
             out = Outcome(result.states, result.status, result.steps, result.report[:, 0], result.reached, "")

@@ -184,8 +184,11 @@ def _isolating(
 
 
 def _repeated(batch: Cells, rows: int) -> Cells:
-    starts, params = np.repeat(batch.starts, rows, axis=0), np.repeat(batch.params, rows, axis=0)
-    return replace(batch, dims=("cell",), shape=(rows,), starts=starts, params=params, bad=np.repeat(batch.bad, rows))
+    every = np.zeros(rows, dtype=np.int64)
+    starts, params = batch.start_columns.take(every), batch.param_columns.take(every)
+    return replace(
+        batch, dims=("cell",), shape=(rows,), start_columns=starts, param_columns=params, bad=np.repeat(batch.bad, rows)
+    )
 
 
 def require_room(model: Model, setup: Setup) -> None:

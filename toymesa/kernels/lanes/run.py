@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.kernels.blocks import in_blocks
+from toymesa.kernels.columns import Columns
 from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, compiled_drive, drive
 from toymesa.kernels.lanes.layout import FIXED_SHARED, aligned
 from toymesa.kernels.lanes.programs import explicit_method, programs
@@ -40,11 +41,11 @@ class Run:
 
 
 def run_lanes(
-    model: Model, run: Run, starts: Array, params: Array, out: Array, report: Array, status: NDArray[np.int64],
+    model: Model, run: Run, starts: Columns, params: Columns, out: Array, report: Array, status: NDArray[np.int64],
     *, threads: int | None = None, progress: Callable[[int, int], None] | None = None,
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:  # fmt: skip
     """Fill states, reports and statuses; returns the methods used and the rows that must be solved outside the lanes."""
-    rows = starts.shape[0]
+    rows = starts.rows
     outputs = run.times.size > 1 and not run.steady
     auto = run.method == "auto"
     phases = (explicit_method(run.rtol), "rodas5p") if auto else (run.method,)
@@ -52,14 +53,17 @@ def run_lanes(
     programs(model, phases[0], rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=auto)
     steps, reached = np.zeros(rows), np.zeros(rows, dtype=np.int64)
     shared = np.array([run.rtol, run.max_step, run.t0, run.direction, float(run.max_steps), *run.atol])
-    assert shared.size == FIXED_SHARED + starts.shape[1]
+    assert shared.size == FIXED_SHARED + len(starts)
 
     # numba takes seconds to compile its part once and for all, and a moment to load it: not worth it for a few
     many = rows > _FEW or compiled_drive.cache_info().currsize > 0
     run_queue = compiled_drive() if many else drive
 
     def work(block: slice) -> None:
-        queue = np.arange(block.start, block.stop)
+        x, p = starts.part(block), params.part(block)
+        here = [a[block] for a in (out, report, steps, reached, status)]
+        codes = here[-1]
+        queue = np.arange(codes.size)
         for phase in phases:
             if queue.size:
                 first = auto and phase != "rodas5p"
@@ -73,10 +77,10 @@ def run_lanes(
                 )
                 run_queue(
                     first_call, step, make, read, layout.state, layout.params, layout.read_off, _COLUMNS[phase],
-                    aligned(made.layout.rows, made.lanes), shared, run.times, outputs, run.steady, run.first_step, starts,
-                    params, queue, out, report, steps, reached, status,
+                    aligned(made.layout.rows, made.lanes), shared, run.times, outputs, run.steady, run.first_step, x, p,
+                    queue, *here,
                 )  # fmt: skip
-            queue = queue[status[queue] == HANDED_OVER]
+            queue = queue[codes[queue] == HANDED_OVER]
 
     in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
     report[:, 0] = run.t0 + run.direction * report[:, 0]

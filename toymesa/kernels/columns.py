@@ -1,0 +1,68 @@
+"""Tables whose columns are mostly the same in all rows: parameters and starts of many cells, of which few vary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Columns:
+    """Columns of a table of ``rows`` rows: an array where a column varies, a number where it does not.
+
+    A million rows of twenty numbers are 160 MB, which take longer to write and to read again than many a kernel runs.
+    """
+
+    def __init__(self, rows: int, columns: Sequence[Array | float]) -> None:
+        self.rows = rows
+        self._columns = [c if isinstance(c, np.ndarray) else float(c) for c in columns]
+
+    @classmethod
+    def of(cls, table: Array) -> Columns:
+        """The columns of a table that exists, without a copy."""
+        made = cls(table.shape[0], list(table.T))
+        made.__dict__["table"] = table
+        return made
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __iter__(self) -> Iterator[Array | float]:
+        return iter(self._columns)
+
+    def __getitem__(self, column: int) -> Array | float:
+        return self._columns[column]
+
+    @cached_property
+    def table(self) -> Array:
+        """All of it, (row, column)."""
+        return self.part(slice(0, self.rows))
+
+    def part(self, rows: slice | NDArray[np.int64]) -> Array:
+        """Some rows, (row, column), contiguous."""
+        if "table" in self.__dict__:
+            return np.ascontiguousarray(self.table[rows])
+        count = rows.stop - rows.start if isinstance(rows, slice) else rows.size
+        out = np.empty((count, len(self)))
+        out[:] = [0.0 if isinstance(c, np.ndarray) else c for c in self._columns]
+        for i, column in enumerate(self._columns):
+            if isinstance(column, np.ndarray):
+                out[:, i] = column[rows]
+        return out
+
+    def take(self, rows: NDArray[np.int64]) -> Columns:
+        """Some rows, as columns again."""
+        if "table" in self.__dict__:
+            return Columns.of(self.table[rows])
+        return Columns(rows.size, [c[rows] if isinstance(c, np.ndarray) else c for c in self._columns])
+
+    def finite(self) -> NDArray[np.bool_] | bool:
+        """Which rows hold finite numbers alone."""
+        out: NDArray[np.bool_] | bool = True
+        for column in self._columns:
+            out = out & np.isfinite(column)
+        return out
