@@ -60,6 +60,27 @@ def test_the_potential_is_the_free_energy_per_task():
     assert abs(residual.rewrite(sp.log).subs(values).evalf(40)) < 1e-35
 
 
+def test_the_effective_number_and_the_expected_length_of_some_shares():
+    names = ("a", "b", "c")
+    model = mechanisms(names)
+    shares = {"a": sp.Rational(1, 2), "b": sp.Rational(1, 3), "c": sp.Rational(1, 6)}
+    odds = {model.state(f"logit_{n}"): sp.log(shares[n] / shares["c"]) for n in names[:-1]}
+    bits = {model.param(f"bits_{n}"): b for n, b in zip(names, (5, 7, 2), strict=True)}
+    read = {n: model.observables[n].rewrite(sp.log).subs(odds | bits).evalf(30) for n in ("n_eff", "expected_bits")}
+    assert abs(read["n_eff"] - 2 ** sp.Rational(1, 2) * 3 ** sp.Rational(1, 3) * 6 ** sp.Rational(1, 6)) < 1e-25
+    assert abs(read["expected_bits"] - sp.Rational(31, 6)) < 1e-25
+    equal = dict.fromkeys(odds, 0)
+    assert abs(model.observables["n_eff"].rewrite(sp.log).subs(equal).evalf(30) - 3) < 1e-25
+
+
+def test_an_unknown_mechanism_is_perfect_and_has_no_description_length():
+    model = mechanisms(("a", "b"))
+    assert [model.defaults()[f"{kind}_a"] for kind in ("rate", "bits", "fidelity", "deploy")] == [1.0, 0.0, 1.0, 1.0]
+    for kind in ("fidelity", "deploy"):
+        domain = model.params[model.param(f"{kind}_a")].domain
+        assert (domain.low, domain.high, domain.low_open, domain.high_open) == (-1.0, 1.0, False, False)
+
+
 def test_defaults_start_at_the_prior():
     model = mechanisms()
     values = {s: p.default for s, p in model.params.items()}
