@@ -64,6 +64,12 @@ def _compiled(args: tuple[sp.Symbol, ...], exprs: tuple[sp.Basic, ...]) -> Calla
     return function
 
 
+@lru_cache(maxsize=4096)
+def symbols_of(*exprs: sp.Basic) -> frozenset[sp.Symbol]:
+    """All symbols of some expressions; SymPy walks through a whole expression whenever it is asked."""
+    return frozenset().union(*(e.free_symbols for e in exprs))
+
+
 def array_function(args: Sequence[sp.Symbol], exprs: Any) -> Callable[..., Any]:
     """A numpy function of symbolic expressions; arrays and scalars broadcast, results are float64 of the full shape.
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.arguments import finite_rows
-from toymesa.kernels.arrays import array_function
+from toymesa.kernels.arrays import array_function, symbols_of
 from toymesa.kernels.blocks import in_blocks
-from toymesa.kernels.columns import Columns
 from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
+from toymesa.kernels.columns import Columns
 from toymesa.kernels.generate import CompiledModel, observed
 from toymesa.kernels.lanes.grid import grid_function
 from toymesa.kernels.lanes.run import Run, run_lanes
@@ -248,7 +248,7 @@ def observe_batch(
         columns: dict[Any, Array | float] = {TIME: times}
         columns |= {s: states[..., i] for i, s in enumerate(model.states)}
         columns |= {s: c if isinstance(c, float) else c[:, None] for s, c in zip(model.params, given, strict=True)}
-        used = {s for e in exprs for s in e.free_symbols}
+        used = symbols_of(*exprs)
         _evaluate(exprs, {s: c for s, c in columns.items() if s in used}, out)
     lost = ~finite_rows(states)
     if lost.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 
 def in_blocks(
@@ -17,7 +18,8 @@ def in_blocks(
     """
     blocks = [slice(begin, min(begin + height, rows)) for begin in range(0, rows, height)]
     workers = min(threads or os.cpu_count() or 1, len(blocks)) if len(blocks) >= least else 1
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for block, _ in zip(blocks, pool.map(work, blocks) if workers > 1 else map(work, blocks), strict=True):
+    with nullcontext() if workers <= 1 else ThreadPoolExecutor(workers) as pool:
+        done = map(work, blocks) if pool is None else pool.map(work, blocks)
+        for block, _ in zip(blocks, done, strict=True):
             if progress is not None:
                 progress(block.stop, rows)

@@ -12,7 +12,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from toymesa.errors import DomainError
-from toymesa.kernels.arrays import array_function, relation_function
+from toymesa.kernels.arrays import array_function, relation_function, symbols_of
 from toymesa.kernels.lanes.grid import LANES, grid_function
 from toymesa.solver.inputs import Cells
 from toymesa.solver.internal_time import clock, first_root
@@ -55,7 +55,7 @@ def choose(model: Model, cells: Cells, times: Array, *, steady: bool) -> Exact:
         relation, where = failed
         row = int(np.flatnonzero(where)[0])
         columns = _columns(model, cells).items()
-        values = {s: np.broadcast_to(v, cells.bad.size)[row] for s, v in columns if s in relation.free_symbols}
+        values = {s: np.broadcast_to(v, cells.bad.size)[row] for s, v in columns if s in symbols_of(relation)}
         shown = ", ".join(f"{s} = {v:g}" for s, v in values.items())
         reasons.append(f"its condition {relation} does not hold ({shown})")
     return Exact(None, "; ".join(reasons))
@@ -77,7 +77,7 @@ def _columns(model: Model, cells: Cells) -> dict[sp.Symbol, Array | float]:
 
 def _held(model: Model, relation: Any, cells: Cells) -> NDArray[np.bool_]:
     """Where a condition is met, (row,), or () where it is of nothing that varies."""
-    used = {s: c for s, c in _columns(model, cells).items() if s in relation.free_symbols}
+    used = {s: c for s, c in _columns(model, cells).items() if s in symbols_of(relation)}
     (held,) = relation_function(list(used), [relation])(*used.values())
     return held
 

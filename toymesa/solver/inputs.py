@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from toymesa.arguments import Array, numbers
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
-from toymesa.kernels.arrays import array_function
+from toymesa.kernels.arrays import array_function, symbols_of
 from toymesa.kernels.columns import Columns
 from toymesa.symbolic.model import Chart, Domain, Model
 
@@ -175,7 +175,7 @@ def _starts(model: Model, given: dict[str, Array], params: Columns, rows: int) -
         if s.name in given:
             values[s] = given[s.name]
             continue
-        used = [p for p in index if p in e.free_symbols]
+        used = [p for p in index if p in symbols_of(e)]
         columns = [np.atleast_1d(params[index[p]]) for p in used]
         values[s] = array_function(used, e)(*columns) if used else float(e)
     for chart in model.charts:

@@ -177,11 +177,17 @@ def grid_function(outer: Sequence[sp.Symbol], inner: Sequence[sp.Symbol], exprs:
 
     Raises ModelError for a symbol that is no argument.
     """
-    wanted = tuple(sp.sympify(e, strict=True) for e in exprs)
+    return _grid_function(tuple(outer), tuple(inner), tuple(sp.sympify(e, strict=True) for e in exprs))
+
+
+@lru_cache(maxsize=512)
+def _grid_function(
+    outer: tuple[sp.Symbol, ...], inner: tuple[sp.Symbol, ...], wanted: tuple[sp.Basic, ...]
+) -> GridFunction | None:
     unknown = sorted({s.name for e in wanted for s in e.free_symbols} - {s.name for s in (*outer, *inner)})
     if unknown:
         raise ModelError(f"the formula uses {', '.join(map(repr, unknown))}, which is not an argument")
-    return GridFunction(tuple(outer), tuple(inner), wanted) if all(_has_form(e) for e in wanted) else None
+    return GridFunction(outer, inner, wanted) if all(_has_form(e) for e in wanted) else None
 
 
 @lru_cache(maxsize=512)

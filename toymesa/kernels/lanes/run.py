@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,10 @@ from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
 _BLOCK = 2048
-_FEW = 32
+# to load the queue that numba compiled takes half a second: not worth it for a few trajectories, unless there were many
+# such calls before, which have cost as much together
+_FEW, _LOADING = 32, 0.5
+_interpreted = 0.0  # seconds
 _COLUMNS = {"taylor": 3, "tsit5": 2, "dop853": 3, "rodas5p": 4}
 
 
@@ -45,6 +49,7 @@ def run_lanes(
     *, threads: int | None = None, progress: Callable[[int, int], None] | None = None,
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:  # fmt: skip
     """Fill states, reports and statuses; returns the methods used and the rows that must be solved outside the lanes."""
+    global _interpreted
     rows = starts.rows
     outputs = run.times.size > 1 and not run.steady
     auto = run.method == "auto"
@@ -55,9 +60,9 @@ def run_lanes(
     shared = np.array([run.rtol, run.max_step, run.t0, run.direction, float(run.max_steps), *run.atol])
     assert shared.size == FIXED_SHARED + len(starts)
 
-    # numba takes seconds to compile its part once and for all, and a moment to load it: not worth it for a few
-    many = rows > _FEW or compiled_drive.cache_info().currsize > 0
+    many = rows > _FEW or _interpreted >= _LOADING or compiled_drive.cache_info().currsize > 0
     run_queue = compiled_drive() if many else drive
+    began = time.perf_counter()
 
     def work(block: slice) -> None:
         x, p = starts.part(block), params.part(block)
@@ -83,5 +88,6 @@ def run_lanes(
             queue = queue[codes[queue] == HANDED_OVER]
 
     in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
+    _interpreted += 0.0 if many else time.perf_counter() - began
     report[:, 0] = run.t0 + run.direction * report[:, 0]
     return phases, np.flatnonzero(status == ELSEWHERE)
