@@ -39,7 +39,6 @@ def conditions():
     }
 
 
-@pytest.mark.timeout(600)  # how long factorization takes depends on the seed of hashes
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(CASES), st.lists(st.fractions(-2, 2, max_denominator=20), min_size=9, max_size=9))
 def test_conditions_are_the_signs_of_the_eigenvalues(conditions, case, entries):

@@ -1,4 +1,4 @@
-"""Zero as a rational function: found where it is, never where it is not."""
+"""Rational functions: zero is found where it is, never where it is not, and factors multiply to the whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toymesa.symbolic.rational import is_zero_quotient
+from toymesa.symbolic.rational import factored, is_zero_quotient
 
 x, y = sp.symbols("x y", positive=True)
 ATOMS = [x, y, sp.log(x), sp.exp(x), sp.exp(-2 * x + y), sp.log(1 + x) / x, sp.Rational(2, 3)]
@@ -51,3 +51,25 @@ def test_true_identities_are_seen_and_broken_ones_not(a, b, c):
 )
 def test_what_counts_as_one_variable(expr, zero):
     assert is_zero_quotient(expr) is zero
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-3, 3), min_size=6, max_size=6), st.integers(1, 3))
+def test_factors_multiply_to_what_was_factored(numbers, power):
+    x, y = sp.symbols("x y", real=True)
+    a, b, c, d, e, f = numbers
+    first, second, bottom = a * x + b * y + sp.Rational(1, 2), c * x * sp.log(y) + d, e * sp.exp(x) + f + 7
+    expr = sp.expand(first**power * second) / bottom
+    found = factored(expr)
+    assert is_zero_quotient(found - expr)
+    assert found == factored(sp.expand(first**power) * second / bottom)
+
+
+def test_factored_forms_are_in_lowest_terms_and_keep_their_sums():
+    x, y = sp.symbols("x y")
+    assert factored((x**2 - y**2) / (x + y)) == x - y
+    assert str(factored(2 * x + 4 * y)) == "2*(x + 2*y)"
+    assert factored(sp.Rational(3, 4)) == sp.Rational(3, 4)
+    assert factored(x - x + 0 * y) == 0
+    with pytest.raises(ZeroDivisionError):
+        factored(1 / (sp.expand((x + y) ** 2) - (x + y) ** 2 + 0 * x))

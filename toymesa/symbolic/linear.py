@@ -14,6 +14,7 @@ from toymesa.symbolic.model import Model
 from toymesa.symbolic.parse import parse
 from toymesa.symbolic.patience import OutOfTime, within
 from toymesa.symbolic.prove import is_nonnegative, is_zero, plain
+from toymesa.symbolic.rational import factored
 
 
 def fixed_point_equations(model: Model) -> dict[sp.Symbol, sp.Expr]:
@@ -215,8 +216,8 @@ def _characteristic(model: Model, point: Mapping[sp.Symbol, sp.Expr], eigenvalue
     matrix = linearization(jacobian, model)
     if matrix is None:
         raise ModelError(f"the algebraic states of model {model.name!r} are degenerate at the point")
-    polynomial = sp.fraction(sp.together(matrix.applyfunc(sp.together).charpoly(eigenvalue).as_expr()))[0]
-    return [f for f, _ in sp.factor_list(polynomial)[1] if f.has(eigenvalue)]
+    whole, _ = sp.fraction(factored(matrix.applyfunc(sp.together).charpoly(eigenvalue).as_expr()))
+    return [f for f, _ in _factors(whole) if f.has(eigenvalue)]
 
 
 def _criterion(poly: sp.Poly, *, discrete: bool) -> list[sp.Expr]:
@@ -228,11 +229,11 @@ def _criterion(poly: sp.Poly, *, discrete: bool) -> list[sp.Expr]:
         n = len(a) - 1
         moved = sp.expand(sum(c * (1 + s) ** (n - i) * (1 - s) ** i for i, c in enumerate(a)))
         lead = a[0]
-        a = [sp.factor(c / lead) for c in sp.Poly(moved, s).all_coeffs()] if moved.has(s) else [sp.Integer(0)]
+        a = [factored(c / lead) for c in sp.Poly(moved, s).all_coeffs()] if moved.has(s) else [sp.Integer(0)]
         a = [sp.Integer(0)] * (n + 1 - len(a)) + a
         out = [a[0]]
     else:
-        a = [sp.factor(c / a[0]) for c in a]
+        a = [factored(c / a[0]) for c in a]
     n = len(a) - 1
     hurwitz = sp.Matrix(n, n, lambda i, j: a[2 * (j + 1) - (i + 1)] if 0 <= 2 * (j + 1) - (i + 1) <= n else 0)
     out += [a[i] for i in range(n, 0, -2)]
@@ -242,7 +243,7 @@ def _criterion(poly: sp.Poly, *, discrete: bool) -> list[sp.Expr]:
 
 def _positive(expr: sp.Expr) -> Any:
     """``expr > 0`` without the factors whose sign the assumptions give; True or False where they decide it."""
-    top, bottom = sp.fraction(sp.factor(sp.together(expr)))
+    top, bottom = sp.fraction(factored(expr))
     sign, left = 1, sp.Integer(1)
     factors = [(f, n) for side in (top, bottom) for f, n in _factors(side)]
     for factor, power in factors:
@@ -273,4 +274,4 @@ def _balanced(expr: sp.Expr) -> Any:
     terms = sp.Add.make_args(expr)
     minus = [-t for t in terms if t.could_extract_minus_sign()]
     plus = [t for t in terms if not t.could_extract_minus_sign()]
-    return sp.Gt(sp.factor(sp.Add(*plus)), sp.factor(sp.Add(*minus)))
+    return sp.Gt(factored(sp.Add(*plus)), factored(sp.Add(*minus)))

@@ -1,8 +1,9 @@
-"""Rational functions in exact arithmetic: the fast first look at whether a residual vanishes (python-flint, Hart 2010)."""
+"""Rational functions in exact arithmetic (python-flint, Hart 2010): whether one vanishes, and its factors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import flint
@@ -18,17 +19,56 @@ def is_zero_quotient(expr: sp.Expr) -> bool:
     the expression is defined, and False says nothing.
     """
     expr = sp.expand_power_exp(sp.expand_log(expr))
-    found: dict[sp.Expr, int] = {}
-    for generator in _generators(expr):
-        found.setdefault(generator, len(found))
+    found = list(dict.fromkeys(_generators(expr)))
     if not found:
         return bool(expr == 0)
-    context = flint.fmpq_mpoly_ctx.get([f"g{i}" for i in range(len(found))], flint.Ordering.degrevlex)
     try:
-        top, _ = _Quotients(context, found).of(expr)
+        top, _ = _quotient(expr, found)
     except ZeroDivisionError:  # a denominator that is zero everywhere: nothing is defined, nothing is shown
         return False
     return bool(top == 0)
+
+
+def factored(expr: sp.Expr) -> sp.Expr:
+    """A rational function of its symbols, and of everything else that occurs in it, in lowest terms and factored.
+
+    The order of the variables, and with it the time it takes, does not depend on the hashes of a run. Exact; raises
+    ZeroDivisionError for a denominator that is zero everywhere.
+    """
+    found = sorted(set(_generators(expr)), key=sp.default_sort_key)
+    if not found:
+        return expr
+    top, bottom = (_product(side, found) for side in _quotient(expr, found))
+    return top / bottom
+
+
+def _product(poly: Any, generators: Sequence[sp.Expr]) -> sp.Expr:
+    """The factors of a polynomial, each with whole coefficients."""
+    if poly == 0:
+        return sp.Integer(0)
+    unit, factors = poly.factor()
+    number, out = sp.Rational(int(unit.p), int(unit.q)), sp.Integer(1)
+    for factor, power in factors:
+        scale = math.lcm(*(int(c.q) for c in factor.coeffs()))
+        number /= sp.Integer(scale) ** int(power)
+        out *= _written(factor * scale, generators) ** int(power)
+    # SymPy would multiply the number into a lone sum
+    return sp.Mul(number, out, evaluate=False) if out.is_Add and number != 1 else number * out
+
+
+def _written(poly: Any, generators: Sequence[sp.Expr]) -> sp.Expr:
+    return sp.Add(
+        *(
+            sp.Rational(int(c.p), int(c.q)) * sp.Mul(*(g ** int(k) for g, k in zip(generators, powers, strict=True)))
+            for powers, c in poly.to_dict().items()
+        )
+    )
+
+
+def _quotient(expr: sp.Expr, generators: Sequence[sp.Expr]) -> tuple[Any, Any]:
+    """Numerator and denominator as polynomials in the generators."""
+    context = flint.fmpq_mpoly_ctx.get([f"g{i}" for i in range(len(generators))], flint.Ordering.degrevlex)
+    return _Quotients(context, generators).of(expr)
 
 
 def _split(expr: sp.Expr) -> tuple[sp.Expr, int] | None:
@@ -64,8 +104,8 @@ def _generators(expr: sp.Expr) -> Iterable[sp.Expr]:
 class _Quotients:
     """Numerators and denominators without common factors, one pair for every different subexpression."""
 
-    def __init__(self, context: Any, generators: dict[sp.Expr, int]) -> None:
-        self.variables = {g: context.gen(i) for g, i in generators.items()}
+    def __init__(self, context: Any, generators: Sequence[sp.Expr]) -> None:
+        self.variables = {g: context.gen(i) for i, g in enumerate(generators)}
         self.one = context.constant(1)
         self.known: dict[sp.Expr, tuple[Any, Any]] = {}
 
