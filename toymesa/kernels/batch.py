@@ -146,7 +146,7 @@ def _lanes(
         method=LANES[c.method], times=np.abs(times - t0), t0=t0, direction=direction, rtol=c.rtol,
         atol=c.absolute(compiled.n), first_step=c.first_step, max_step=c.max_step, max_steps=c.max_steps, steady=c.steady,
     )  # fmt: skip
-    used, given_up = run_lanes(
+    columns, given_up = run_lanes(
         compiled.model, run, starts, params, out.states, out.report, out.status, threads=threads, progress=progress
     )
     if given_up.size:
@@ -161,8 +161,8 @@ def _lanes(
             threads=threads,
         )
         out.states[given_up], out.status[given_up], out.report[given_up] = alone.states, alone.status, alone.report
-    high = "taylor" if "taylor" in used else "dop853"
-    return replace(out, methods=("tsit5-lanes", f"{high}-lanes", "rodas5p-lanes"), elsewhere=given_up)
+    first, high, implicit = (f"{name}-lanes" for name in columns)
+    return replace(out, methods=(first, high, implicit), elsewhere=given_up)
 
 
 def record(

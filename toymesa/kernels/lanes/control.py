@@ -68,7 +68,7 @@ def largest(
 def finish(
     p: Program, layout: Layout, ending: Ending, *, accepted: Value, sound: Value, h: Value, last: Value, factor: Value,
     x: Sequence[Value], new: Sequence[Value], rate: Sequence[Value], new_rate: Sequence[Value],
-    hits: Value | None, kept: Sequence[Sequence[Value]] | None, lost: Value | None = None,
+    hits: Value | None, kept: Sequence[Sequence[Value]] | None, lost: Value | None = None, stuck: Value | None = None,
 ) -> str:  # fmt: skip
     """Write back what a lane keeps of the step, and the reason why it asks for attention; returns the program's source."""
     elapsed, end = p.row(rows.ELAPSED), p.row(rows.END)
@@ -93,8 +93,11 @@ def finish(
         implicit = 1.5 * rough_power(p, p.shared(rows.RTOL), -0.2)
         code = p.select((hits >= 12.0) & (end - reached > implicit * h), rows.TURNED_STIFF, code)
     floor = (16.0 * _EPS) * p.maximum(reached, 1e-290)
-    code = p.select(step < floor, rows.COLLAPSED, code)
-    code = p.select(~(step >= 0.0), rows.COLLAPSED, code)
+    collapsed = rows.COLLAPSED if stuck is None else rows.NO_SERIES
+    code = p.select(step < floor, collapsed, code)
+    code = p.select(~(step >= 0.0), collapsed, code)
+    if stuck is not None:
+        code = p.select(stuck, rows.NO_SERIES, code)
     if lost is not None:
         code = p.select(lost, rows.LOST_PIVOT, code)
     code = p.select(accepted & (size > _HUGE), rows.TOO_LARGE, code)

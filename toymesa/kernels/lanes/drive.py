@@ -26,6 +26,7 @@ from toymesa.kernels.lanes.layout import (
     LONGEST,
     LOST_PIVOT,
     NEXT,
+    NO_SERIES,
     NOTHING,
     OUT_OF_STEPS,
     OUTPUT,
@@ -39,8 +40,8 @@ from toymesa.kernels.lanes.layout import (
 )
 
 # statuses of a trajectory that is not finished: it goes on with implicit lanes, or starts again outside the lanes, where
-# pivots are chosen and a step is shortened until its interpolant is finite
-HANDED_OVER, ELSEWHERE = 100, 101
+# pivots are chosen and a step is shortened until its interpolant is finite, or goes on with a pair, which needs no series
+HANDED_OVER, ELSEWHERE, PASSED_ON = 100, 101, 102
 
 
 def drive(
@@ -59,7 +60,8 @@ def drive(
         count = min(lanes, queue.size - begin)
         for lane in range(lanes):
             r = queue[begin + min(lane, count - 1)]
-            fresh = status[r] != HANDED_OVER
+            fresh = status[r] != HANDED_OVER and status[r] != PASSED_ON
+            W[ELAPSED, lane] = 0.0 if fresh else report[r, 0]
             for i in range(n):
                 W[first_state + i, lane] = starts[r, i] if fresh else report[r, REPORT + i]
             for i in range(m):
@@ -70,7 +72,7 @@ def drive(
             r = queue[begin + lane]
             for i in range(n):
                 rates[begin + lane, i] = W[rate + i, lane]
-            if status[r] == HANDED_OVER:
+            if status[r] == HANDED_OVER or status[r] == PASSED_ON:
                 continue
             report[r, :] = 0.0
             for i in range(n):
@@ -81,6 +83,9 @@ def drive(
                 reached[r] += 1
             steps[r] = min(h_first, end) if h_first > 0.0 else W[STEP, lane]
             status[r] = OK if W[CODE, lane] == NOTHING else NONFINITE
+            if status[r] == OK:
+                for i in range(n):
+                    report[r, 1] = max(report[r, 1], abs(W[rate + i, lane]))
     owner, largest = np.empty(lanes, np.int64), np.zeros(lanes)
     head, alive = 0, 0
     for lane in range(lanes):
@@ -136,8 +141,9 @@ def drive(
                     if not outputs and status[r] == OK:
                         for i in range(n):
                             out[r, out.shape[1] - 1, i] = W[first_state + i, lane]
-                elif code == TURNED_STIFF:
-                    status[r] = HANDED_OVER
+                elif code == TURNED_STIFF or code == NO_SERIES:
+                    status[r] = HANDED_OVER if code == TURNED_STIFF else PASSED_ON
+                    report[r, 1] = largest[lane]
                 elif code == OUT_OF_STEPS:
                     status[r] = NOT_STEADY if steady else STEP_LIMIT
                 elif code == TOO_LARGE:
@@ -158,7 +164,7 @@ def drive(
                     else:  # NONFINITE: no step, however short, leads to finite numbers
                         status[r] = TOO_SMALL if W[HELD, lane] != UNDEFINED else NONFINITE
             # the next trajectory that has something to do
-            while head < queue.size and (status[queue[head]] != OK and status[queue[head]] != HANDED_OVER):
+            while head < queue.size and status[queue[head]] not in (OK, HANDED_OVER, PASSED_ON):
                 head += 1
             if head == queue.size:
                 continue
@@ -166,9 +172,8 @@ def drive(
             for i in range(n):
                 W[first_state + i, lane] = report[r, REPORT + i]
                 W[rate + i, lane] = rates[head, i]
-            largest[lane] = 0.0
-            for i in range(n):
-                largest[lane] = max(largest[lane], abs(rates[head, i]))
+            # the largest rate at the start of all, against which a blow-up is judged
+            largest[lane], report[r, 1] = report[r, 1], 0.0
             for i in range(m):
                 W[first_param + i, lane] = params[r, i]
             W[ELAPSED, lane] = report[r, 0]

@@ -45,12 +45,13 @@ def programs(model: Model, method: str, *, rtol: float, outputs: bool, steady: b
     return kept[key]
 
 
-def explicit_method(rtol: float) -> str:
-    """The explicit method that "auto" starts with: loose tolerances leave a high order nothing to win.
-
-    Never Taylor's: it looks at a solution at the ends of a step alone, and steps over a pulse that the stages of a pair see.
-    """
-    return "tsit5" if rtol > 1e-7 else "dop853"
+def phases_of(model: Model, method: str, rtol: float) -> tuple[str, ...]:
+    """The methods that solve a model in turn, the later ones what the earlier ones leave: explicit, then implicit."""
+    if method == "taylor":
+        return "taylor", "dop853"
+    if method != "auto":
+        return (method,)
+    return ("tsit5" if rtol > 1e-7 else "dop853"), "rodas5p"
 
 
 def operations(model: Model, method: str, rtol: float) -> int:
@@ -77,13 +78,13 @@ def _programs(model: Model, method: str, order: int, ending: Ending, hand_over: 
 
 def _main(
     formulas: Formulas, method: str, order: int, lanes: int, ending: Ending, hand_over: bool
-) -> tuple[Layout, str, int | None]:
-    """Layout, source of ``advance``, and the order by which a first step is guessed (None: the method needs no guess)."""
+) -> tuple[Layout, str, int]:
+    """Layout, source of ``advance``, and the order by which a first step is guessed."""
     sizes = (0, order) if method == "taylor" else SIZES[method]
     layout = Layout(formulas.n, formulas.m, *(sizes if ending.outputs else ()))
     if method == "rodas5p":
         return layout, rosenbrock.advance(layout, formulas, lanes, ending=ending), 5
     if method == "taylor":
-        return layout, taylor.advance(order, layout, formulas, lanes, ending=ending), None
+        return layout, taylor.advance(order, layout, formulas, lanes, hand_over=hand_over, ending=ending), order
     pair = _PAIRS[method]
     return layout, explicit.advance(pair, layout, formulas, lanes, hand_over=hand_over, ending=ending), pair.order

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from toymesa.kernels.blocks import in_blocks
 from toymesa.kernels.columns import Columns
-from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, compiled_drive, drive
+from toymesa.kernels.lanes.drive import ELSEWHERE, HANDED_OVER, PASSED_ON, compiled_drive, drive
 from toymesa.kernels.lanes.layout import FIXED_SHARED, aligned
-from toymesa.kernels.lanes.programs import explicit_method, programs
+from toymesa.kernels.lanes.programs import phases_of, programs
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
@@ -22,7 +22,6 @@ _BLOCK = 2048
 # such calls before, which have cost as much together
 _FEW, _LOADING = 32, 0.5
 _interpreted = 0.0  # seconds
-_COLUMNS = {"taylor": 3, "tsit5": 2, "dop853": 3, "rodas5p": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +47,16 @@ def run_lanes(
     model: Model, run: Run, starts: Columns, params: Columns, out: Array, report: Array, status: NDArray[np.int64],
     *, threads: int | None = None, progress: Callable[[int, int], None] | None = None,
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:  # fmt: skip
-    """Fill states, reports and statuses; returns the methods used and the rows that must be solved outside the lanes."""
+    """Fill states, reports and statuses.
+
+    Returns the methods whose steps columns 2 to 4 of the reports count, and the rows that must be solved outside the lanes.
+    """
     global _interpreted
     rows = starts.rows
     outputs = run.times.size > 1 and not run.steady
     auto = run.method == "auto"
-    phases = (explicit_method(run.rtol), "rodas5p") if auto else (run.method,)
+    phases = phases_of(model, run.method, run.rtol)
+    columns = ("dop853" if "taylor" in phases else "tsit5", "taylor" if "taylor" in phases else "dop853", "rodas5p")
     # the first method is compiled by this thread, not by every one; the second only where something is handed over
     programs(model, phases[0], rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=auto)
     steps, reached = np.zeros(rows), np.zeros(rows, dtype=np.int64)
@@ -68,8 +71,9 @@ def run_lanes(
         x, p = starts.part(block), params.part(block)
         here = [a[block] for a in (out, report, steps, reached, status)]
         codes = here[-1]
-        queue = np.arange(codes.size)
         for phase in phases:
+            left = PASSED_ON if phase != "rodas5p" else HANDED_OVER
+            queue = np.arange(codes.size) if phase == phases[0] else np.flatnonzero(codes == left)
             if queue.size:
                 first = auto and phase != "rodas5p"
                 made = programs(model, phase, rtol=run.rtol, outputs=outputs, steady=run.steady, hand_over=first)
@@ -81,13 +85,12 @@ def run_lanes(
                     made[name].for_numba if many else made[name] for name in ("prepare", "advance", after, last)
                 )
                 run_queue(
-                    first_call, step, make, read, layout.state, layout.params, layout.read_off, _COLUMNS[phase],
+                    first_call, step, make, read, layout.state, layout.params, layout.read_off, 2 + columns.index(phase),
                     aligned(made.layout.rows, made.lanes), shared, run.times, outputs, run.steady, run.first_step, x, p,
                     queue, *here,
                 )  # fmt: skip
-            queue = queue[codes[queue] == HANDED_OVER]
 
     in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
     _interpreted += 0.0 if many else time.perf_counter() - began
     report[:, 0] = run.t0 + run.direction * report[:, 0]
-    return phases, np.flatnonzero(status == ELSEWHERE)
+    return columns, np.flatnonzero(status == ELSEWHERE)

@@ -161,7 +161,8 @@ class SeriesReader:
             assert power is not None
             terms = [_times(_times(u[j], series[k - j]), power * float(j) - float(k - j)) for j in range(1, k + 1)]
             total = _sum(terms)
-            return None if total is None or u[0] is None else total / (u[0] * float(k))
+            # at a base of 0 that is no number, unless the base stays there: a power has no series at 0
+            return None if total is None else total / (self._program.of(0.0 if u[0] is None else u[0]) * float(k))
 
         series = Series(rule)
         return series

@@ -11,17 +11,16 @@ from toymesa.kernels.lanes.functions import rough_power
 from toymesa.kernels.lanes.layout import FIXED_SHARED, RTOL, Layout
 
 
-def prepare(layout: Layout, formulas: Formulas, lanes: int, order: int | None) -> str:
-    """Source of ``prepare``: rates at the start, and a first step by the rule of Hairer, Norsett, Wanner 1993, II.4.
-
-    order: that of the method; None for one that chooses its first step itself.
-    """
+def prepare(layout: Layout, formulas: Formulas, lanes: int, order: int) -> str:
+    """Source of ``prepare``: rates, and a first step for a method of that order (Hairer, Norsett, Wanner 1993, II.4)."""
     p = Program("prepare", lanes)
     n = layout.n
     x = [p.row(layout.state + i) for i in range(n)]
     end = p.row(rows.END)
-    rate = formulas.rates(p, p.shared(rows.START_TIME), x)
-    h = end if order is None else _first_step(p, x, rate, layout, formulas, order)
+    # a trajectory that another method began goes on from later than the start
+    time = p.shared(rows.START_TIME) + p.shared(rows.DIRECTION) * p.row(rows.ELAPSED)
+    rate = formulas.rates(p, time, x)
+    h = _first_step(p, x, rate, layout, formulas, order)
     good = p.truth(True)
     for v in (*x, *rate):
         good = good & (abs(v) < float("inf"))

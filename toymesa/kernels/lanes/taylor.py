@@ -19,6 +19,9 @@ from toymesa.kernels.lanes.layout import FIXED_SHARED, RTOL, Layout
 from toymesa.kernels.lanes.series import Coefficient
 
 _SAFETY = 0.9
+GROWTH = 2.0
+INSIDE = ((0.3, 1.0), (0.65, 1.0))
+END = 3.0
 
 
 def best_order(rtol: float) -> int:
@@ -26,8 +29,8 @@ def best_order(rtol: float) -> int:
     return min(max(math.ceil(-0.5 * math.log(rtol)), 5), 20)
 
 
-def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, ending: Ending) -> str:
-    """Source of ``advance``: steps in all lanes until one of them has arrived or failed."""
+def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_over: bool, ending: Ending) -> str:
+    """Source of ``advance``: steps in all lanes until one of them has arrived, or another method must go on."""
     p = Program("advance", lanes, loop=True)
     n = layout.n
     x = [p.row(layout.state + i) for i in range(n)]
@@ -37,27 +40,41 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, endin
     scales = [p.shared(FIXED_SHARED + i) + rtol * abs(x[i]) for i in range(n)]
     last_but_one, last_one = (_size(p, coefficients[k], scales) for k in (order - 1, order))
     longest = p.minimum(_reach(p, last_but_one, order - 1), _reach(p, last_one, order)) * _SAFETY
-    # a step that was refused is not proposed again, nor is the longest allowed one exceeded
-    held = p.row(rows.HELD) > 0.0
-    bound = p.select(held | (p.row(rows.ACCEPTED) < 1.0), p.row(rows.STEP), p.shared(rows.LONGEST))
-    proposed = p.minimum(longest, bound)
+    proposed = p.minimum(longest, p.row(rows.STEP))
     left = end - elapsed
     final = left <= proposed * (1.0 + 1e-12)
     h = p.select(final, left, proposed)
-    new = _polynomial(p, coefficients, h)
-    slopes = _polynomial(p, slopes_by_order, h)  # of f along the series
-    there = formulas.rates(p, start_time + direction * (elapsed + h), new)
-    defects = [abs(f - slope) for f, slope in zip(there, slopes, strict=True)]
+    defects: list[Value] = [p.constant(0.0)] * n  # the largest of each state, in units of what is allowed
+    for theta, allowed in (*INSIDE, (1.0, END * (order + 1))):
+        step = h * theta
+        new = _polynomial(p, coefficients, step)
+        slopes = _polynomial(p, slopes_by_order, step)
+        there = formulas.rates(p, start_time + direction * (elapsed + step), new)
+        sizes = [abs(f - slope) * (1.0 / allowed) for f, slope in zip(there, slopes, strict=True)]
+        # not (size <= d): what is no number comes out on top, and stays
+        larger = [~(size <= d) & p.compare("oeq", d, d) for size, d in zip(sizes, defects, strict=True)]
+        defects = [p.select(c, size, d) for c, size, d in zip(larger, sizes, defects, strict=True)]
     ends = [p.shared(FIXED_SHARED + i) + rtol * p.maximum(abs(x[i]), abs(new[i])) for i in range(n)]
     top, bottom, _ = largest(p, defects, ends, None)
-    error = h * top / (bottom * (3.0 * (order + 1)))
+    error = h * top / bottom
     sound = ending.finite(p, new) & (error < float("inf"))
     good = sound & (error <= 1.0)
-    factor = p.select(good, 8.0, p.select(sound, 0.5, 0.2))
+    refusals = p.select(good, p.maximum(p.row(rows.ERROR) - 1.0, 0.0), p.row(rows.ERROR) + 2.0)
+    p.store(rows.ERROR, refusals)
+    hits = p.row(rows.STIFF)
+    if hand_over:
+        # at the limit of stability the terms are those of a mode that is all error, h^k lambda^k / k!
+        rate_constant = float(order) * last_one
+        limited = h * rate_constant > 0.6 * math.factorial(order) ** (1.0 / order) * last_but_one
+        # a refused step counts too, and the shorter one that follows it says nothing
+        calmer = p.select(good & ~(p.row(rows.HELD) > 0.0), p.maximum(hits - 1.0, 0.0), hits)
+        hits = p.select(limited & sound, hits + 1.0, calmer)
+        p.store(rows.STIFF, hits)
     rate = _full(p, slopes_by_order[:1])[0]
     return finish(
-        p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=factor, x=x, new=new, rate=rate,
-        new_rate=there, hits=None, kept=_full(p, coefficients[1:]) if layout.powers else None,
+        p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=p.select(good, GROWTH, 0.5), x=x, new=new,
+        rate=rate, new_rate=there, hits=hits if hand_over else None, kept=_full(p, coefficients[1:]) if layout.powers else None,
+        stuck=~sound | (refusals > 12.0),
     )  # fmt: skip
 
 
