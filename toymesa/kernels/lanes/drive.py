@@ -141,7 +141,7 @@ def drive(
                     if not outputs and status[r] == OK:
                         for i in range(n):
                             out[r, out.shape[1] - 1, i] = W[first_state + i, lane]
-                elif code == TURNED_STIFF or code == NO_SERIES:
+                elif code in (TURNED_STIFF, NO_SERIES):
                     status[r] = HANDED_OVER if code == TURNED_STIFF else PASSED_ON
                     report[r, 1] = largest[lane]
                 elif code == OUT_OF_STEPS:

@@ -12,7 +12,7 @@ from toymesa.errors import ModelError
 from toymesa.kernels.lanes.emit import Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
 from toymesa.kernels.lanes.layout import Layout
-from toymesa.kernels.lanes.series import Coefficient, Series, SeriesReader, has_series
+from toymesa.kernels.lanes.series import Coefficient, Series, SeriesReader, degree, has_series
 from toymesa.symbolic.model import TIME, Model
 
 
@@ -63,6 +63,16 @@ class Formulas:
         """Whether the rates are made of functions that have Taylor series everywhere, so that Taylor's method applies."""
         moving = {*self.model.states, TIME}
         return all(has_series(e, moving) for e in self.model.flow.values())
+
+    @property
+    def tame(self) -> bool:
+        """Whether the rates are polynomials of low degree in states and time, which hide nothing from a few looks at a step.
+
+        Along a step of Taylor's method such rates are a polynomial too, as large on the whole circle around its start as the
+        terms of the series say; there is no room in it for a pulse between points at which it is as small as they promise.
+        """
+        moving = {*self.model.states, TIME}
+        return all(degree(e, moving) <= 8 for e in self.model.flow.values())
 
     def series(
         self, p: Program, t: Value, x: Sequence[Value], direction: Value, order: int

@@ -14,7 +14,7 @@ FIXED_ROWS = 13
 RTOL, LONGEST, START_TIME, DIRECTION, MOST_STEPS = range(5)
 FIXED_SHARED = 5
 
-# why a lane asks for attention
+# why a lane asks for attention; NO_SERIES: Taylor's method is of no use from here
 NOTHING, ARRIVED, OUT_OF_STEPS, COLLAPSED, TOO_LARGE, TURNED_STIFF, OUTPUT, STEADY, LOST_PIVOT, NO_SERIES = range(10)
 
 # what became of the last step of a lane

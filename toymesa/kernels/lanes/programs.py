@@ -51,7 +51,24 @@ def phases_of(model: Model, method: str, rtol: float) -> tuple[str, ...]:
         return "taylor", "dop853"
     if method != "auto":
         return (method,)
+    if rtol <= 5e-10 and _series_pay(model, rtol):
+        return "taylor", "dop853", "rodas5p"
     return ("tsit5" if rtol > 1e-7 else "dop853"), "rodas5p"
+
+
+def _series_pay(model: Model, rtol: float) -> bool:
+    """Whether Taylor's method is safe and fast for a model: rates that hide nothing, whose series are cheap.
+
+    Its steps take in what two of DOP853 do at 5e-10, and more at tighter tolerances (measured on ten flows of 1 to 10 states:
+    it won wherever its program was at most twice as long, by 1.0 to 1.5 there and 1.2 to 2.8 at 1e-12).
+    """
+    kept: dict[int, bool] = model.__dict__.setdefault("_series_pay", {})
+    order = best_order(rtol)
+    if order not in kept:
+        kept[order] = Formulas(model).tame and operations(model, "taylor", rtol) <= 2.0 * operations(
+            model, "dop853", rtol
+        )
+    return kept[order]
 
 
 def operations(model: Model, method: str, rtol: float) -> int:

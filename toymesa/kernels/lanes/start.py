@@ -16,7 +16,6 @@ def prepare(layout: Layout, formulas: Formulas, lanes: int, order: int) -> str:
     p = Program("prepare", lanes)
     n = layout.n
     x = [p.row(layout.state + i) for i in range(n)]
-    end = p.row(rows.END)
     # a trajectory that another method began goes on from later than the start
     time = p.shared(rows.START_TIME) + p.shared(rows.DIRECTION) * p.row(rows.ELAPSED)
     rate = formulas.rates(p, time, x)

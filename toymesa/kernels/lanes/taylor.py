@@ -1,8 +1,10 @@
 """Programs of Taylor's method: steps as long as the last two coefficients allow, each lane its own (Jorba and Zou 2005).
 
-A step is chosen before it is made, from the size of its last terms, and then checked by its defect at the end, p'(h) -
-f(p(h)). That is fast, and blind to what happens between: where the rates are tiny at both ends of a step, as on either
-side of a pulse, or meet a kink in disguise, it is wrong without a sign of it. For flows known to be free of that.
+A step is chosen before it is made, from the size of its last terms, and then checked by its defect p' - f(p) at its end and
+at two points inside. A series knows nothing of what lies beyond its circle of convergence, and a pulse is nowhere in the
+terms of the quiet stretch before it; so steps grow slowly, that a quiet stretch is looked at in places as close as the
+stages of a pair that grows fast, in proportion to its length. Where rates have no series (a power at 0), or where steps
+are refused again and again (at a kink in disguise), the lane asks for a method that needs none.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from toymesa.kernels.lanes.layout import FIXED_SHARED, RTOL, Layout
 from toymesa.kernels.lanes.series import Coefficient
 
 _SAFETY = 0.9
-GROWTH = 2.0
-INSIDE = ((0.3, 1.0), (0.65, 1.0))
-END = 3.0
+_GROWTH = 2.0
+# where in a step its defect is looked at besides the end: at no fraction at which periodic rates are in step with it
+_INSIDE = (0.3, 0.65)
+_LOST = 12.0  # refused steps count 2, accepted ones -1: where this is exceeded the series is of no use
 
 
 def best_order(rtol: float) -> int:
@@ -44,8 +47,10 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     left = end - elapsed
     final = left <= proposed * (1.0 + 1e-12)
     h = p.select(final, left, proposed)
-    defects: list[Value] = [p.constant(0.0)] * n  # the largest of each state, in units of what is allowed
-    for theta, allowed in (*INSIDE, (1.0, END * (order + 1))):
+    # a step errs by less than its length times its largest defect; at the end that is mostly the first term left out,
+    # whose defect is order + 1 times the error it makes, while inside that term's is small and what is seen is a surprise
+    defects: list[Value] = [p.constant(0.0)] * n
+    for theta, allowed in (*((theta, 1.0) for theta in _INSIDE), (1.0, 3.0 * (order + 1))):
         step = h * theta
         new = _polynomial(p, coefficients, step)
         slopes = _polynomial(p, slopes_by_order, step)
@@ -60,7 +65,7 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     sound = ending.finite(p, new) & (error < float("inf"))
     good = sound & (error <= 1.0)
     refusals = p.select(good, p.maximum(p.row(rows.ERROR) - 1.0, 0.0), p.row(rows.ERROR) + 2.0)
-    p.store(rows.ERROR, refusals)
+    p.store(rows.ERROR, refusals)  # a row in which the pairs keep their last error
     hits = p.row(rows.STIFF)
     if hand_over:
         # at the limit of stability the terms are those of a mode that is all error, h^k lambda^k / k!
@@ -72,9 +77,9 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
         p.store(rows.STIFF, hits)
     rate = _full(p, slopes_by_order[:1])[0]
     return finish(
-        p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=p.select(good, GROWTH, 0.5), x=x, new=new,
-        rate=rate, new_rate=there, hits=hits if hand_over else None, kept=_full(p, coefficients[1:]) if layout.powers else None,
-        stuck=~sound | (refusals > 12.0),
+        p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=p.select(good, _GROWTH, 0.5), x=x,
+        new=new, rate=rate, new_rate=there, hits=hits if hand_over else None,
+        kept=_full(p, coefficients[1:]) if layout.powers else None, stuck=~sound | (refusals > _LOST),
     )  # fmt: skip
 
 
