@@ -61,10 +61,11 @@ def solve(
         (broadcast by its dimension names) or a function of a Generator (drawn with ``rng``). Starts may be given in the
         coordinates of a simplex instead of log-odds.
     method : "auto", "closed", or a numerical one. Side by side in the lanes of vector registers: "tsit5-lanes",
-        "dop853-lanes", "rodas5p-lanes", and "lanes" (Tsit5 or DOP853 by the tolerance, and Rodas5P for what turns stiff).
-        "taylor-lanes" (Taylor series of smooth rates, order by the tolerance) is up to twice as fast at tight tolerances,
-        but sees a solution at the ends of its steps alone: not for rates with pulses. One trajectory at a time: "tsit5",
-        "dop853", "rodas5p". "auto" takes a closed form where it holds in all cells, else "lanes"; with events, algebraic
+        "dop853-lanes", "taylor-lanes" (Taylor series of smooth rates, order by the tolerance; DOP853 goes on where there is no
+        series), "rodas5p-lanes", and "lanes": Tsit5 or DOP853 by the tolerance, Taylor series where they are tight and the
+        rates polynomials whose series are cheap, and Rodas5P for what turns stiff. Explicit steps see no pulse that is
+        narrow beside the quiet time before it: max_step is for those. One trajectory at a time: "tsit5", "dop853",
+        "rodas5p". "auto" takes a closed form where it holds in all cells, else "lanes"; with events, algebraic
         states or an inner run, an explicit method that switches to Rodas5P and back, one trajectory at a time.
     rtol, atol : local error per step is kept below atol + rtol |x|; atol may be one number a state.
     events : name -> expression, formula text, or (expression, {"direction": -1|0|1, "terminal": bool}). Every sign

@@ -1,10 +1,10 @@
 """Programs of Taylor's method: steps as long as the last two coefficients allow, each lane its own (Jorba and Zou 2005).
 
-A step is chosen before it is made, from the size of its last terms, and then checked by its defect p' - f(p) at its end and
-at two points inside. A series knows nothing of what lies beyond its circle of convergence, and a pulse is nowhere in the
-terms of the quiet stretch before it; so steps grow slowly, that a quiet stretch is looked at in places as close as the
-stages of a pair that grows fast, in proportion to its length. Where rates have no series (a power at 0), or where steps
-are refused again and again (at a kink in disguise), the lane asks for a method that needs none.
+A step is chosen before it is made, from the size of its last terms, and then checked by its defect p' - f(p), at its end and
+at two points inside. A pulse is nowhere in the terms of the quiet stretch before it: that steps no more than double keeps
+the points at which a quiet stretch is looked at as close together, measured by how long it has lasted, as the stages of
+DOP853, whose steps grow up to eightfold. Where rates have no series (a power at 0), or steps are refused again and again
+(at a kink in disguise), the lane asks for a method that needs none.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from toymesa.kernels.lanes.series import Coefficient
 
 _SAFETY = 0.9
 _GROWTH = 2.0
-# where in a step its defect is looked at besides the end: at no fraction at which periodic rates are in step with it
-_INSIDE = (0.3, 0.65)
+_INSIDE = (0.3, 0.65)  # where in a step its defect is looked at besides the end
 _LOST = 12.0  # refused steps count 2, accepted ones -1: where this is exceeded the series is of no use
 
 
@@ -64,6 +63,8 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     error = h * top / bottom
     sound = ending.finite(p, new) & (error < float("inf"))
     good = sound & (error <= 1.0)
+    # no series, or one that is of no use
+    endless = ~((last_but_one < float("inf")) & (last_one < float("inf")))
     refusals = p.select(good, p.maximum(p.row(rows.ERROR) - 1.0, 0.0), p.row(rows.ERROR) + 2.0)
     p.store(rows.ERROR, refusals)  # a row in which the pairs keep their last error
     hits = p.row(rows.STIFF)
@@ -79,7 +80,7 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     return finish(
         p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=p.select(good, _GROWTH, 0.5), x=x,
         new=new, rate=rate, new_rate=there, hits=hits if hand_over else None,
-        kept=_full(p, coefficients[1:]) if layout.powers else None, stuck=~sound | (refusals > _LOST),
+        kept=_full(p, coefficients[1:]) if layout.powers else None, stuck=endless | (refusals > _LOST),
     )  # fmt: skip
 
 
