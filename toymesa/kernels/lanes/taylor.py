@@ -23,7 +23,7 @@ from toymesa.kernels.lanes.series import Coefficient
 _SAFETY = 0.9
 _GROWTH = 2.0
 _INSIDE = (0.3, 0.65)  # where in a step its defect is looked at besides the end
-_LOST = 12.0  # refused steps count 2, accepted ones -1: where this is exceeded the series is of no use
+_LOST = 12.0  # refused steps count 2, accepted ones -1: where this is exceeded there is no series, or one of no use
 
 
 def best_order(rtol: float) -> int:
@@ -63,8 +63,6 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     error = h * top / bottom
     sound = ending.finite(p, new) & (error < float("inf"))
     good = sound & (error <= 1.0)
-    # no series, or one that is of no use
-    endless = ~((last_but_one < float("inf")) & (last_one < float("inf")))
     refusals = p.select(good, p.maximum(p.row(rows.ERROR) - 1.0, 0.0), p.row(rows.ERROR) + 2.0)
     p.store(rows.ERROR, refusals)  # a row in which the pairs keep their last error
     hits = p.row(rows.STIFF)
@@ -80,7 +78,7 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     return finish(
         p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=p.select(good, _GROWTH, 0.5), x=x,
         new=new, rate=rate, new_rate=there, hits=hits if hand_over else None,
-        kept=_full(p, coefficients[1:]) if layout.powers else None, stuck=endless | (refusals > _LOST),
+        kept=_full(p, coefficients[1:]) if layout.powers else None, stuck=refusals > _LOST,
     )  # fmt: skip
 
 
