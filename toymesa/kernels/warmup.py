@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from toymesa.kernels.generate import compile_model
 from toymesa.kernels.lanes.formulas import unsuited
-from toymesa.kernels.lanes.programs import explicit_method, programs
+from toymesa.kernels.lanes.programs import phases_of, programs
 from toymesa.symbolic.model import Model
 
 
@@ -30,8 +30,7 @@ def warmup(models: Sequence[Model] = (), *, rtol: float = 1e-8) -> Iterator[tupl
         if model.noise is not None:
             compiled.noise  # noqa: B018  # likewise
         if not unsuited(model):
-            explicit = explicit_method(rtol)
-            for outputs in (False, True):
-                programs(model, explicit, rtol=rtol, outputs=outputs, steady=False, hand_over=True)
-                programs(model, "rodas5p", rtol=rtol, outputs=outputs, steady=False, hand_over=False)
+            for method in phases_of(model, "auto", rtol):
+                for outputs in (False, True):
+                    programs(model, method, rtol=rtol, outputs=outputs, steady=False, hand_over=method != "rodas5p")
         yield model.name, time.perf_counter() - begin
