@@ -3,8 +3,8 @@
 A step is chosen before it is made, from the size of its last terms, and then checked by its defect p' - f(p), at its end and
 at two points inside. A pulse is nowhere in the terms of the quiet stretch before it: that steps no more than double keeps
 the points at which a quiet stretch is looked at as close together, measured by how long it has lasted, as the stages of
-DOP853, whose steps grow up to eightfold. Where rates have no series (a power at 0), or steps are refused again and again
-(at a kink in disguise), the lane asks for a method that needs none.
+DOP853, whose steps grow up to eightfold. Where rates have no series (a power at 0), or no step however short is good (at
+a kink in disguise), the lane asks for a method that needs none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from toymesa.kernels.lanes.series import Coefficient
 _SAFETY = 0.9
 _GROWTH = 2.0
 _INSIDE = (0.3, 0.65)  # where in a step its defect is looked at besides the end
-_LOST = 12.0  # refused steps count 2, accepted ones -1: where this is exceeded there is no series, or one of no use
+_LOST = 6.0  # more refused steps than that in a row, each half as long: there is no series, or one of no use
 
 
 def best_order(rtol: float) -> int:
@@ -63,7 +63,7 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     error = h * top / bottom
     sound = ending.finite(p, new) & (error < float("inf"))
     good = sound & (error <= 1.0)
-    refusals = p.select(good, p.maximum(p.row(rows.ERROR) - 1.0, 0.0), p.row(rows.ERROR) + 2.0)
+    refusals = p.select(good, 0.0, p.row(rows.ERROR) + 1.0)
     p.store(rows.ERROR, refusals)  # a row in which the pairs keep their last error
     hits = p.row(rows.STIFF)
     if hand_over:
