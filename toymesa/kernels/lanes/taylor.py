@@ -65,21 +65,27 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     good = sound & (error <= 1.0)
     refusals = p.select(good, 0.0, p.row(rows.ERROR) + 1.0)
     p.store(rows.ERROR, refusals)  # a row in which the pairs keep their last error
-    hits = p.row(rows.STIFF)
-    if hand_over:
-        # at the limit of stability the terms are those of a mode that is all error, h^k lambda^k / k!
-        rate_constant = float(order) * last_one
-        limited = h * rate_constant > 0.6 * math.factorial(order) ** (1.0 / order) * last_but_one
-        # a refused step counts too, and the shorter one that follows it says nothing
-        calmer = p.select(good & ~(p.row(rows.HELD) > 0.0), p.maximum(hits - 1.0, 0.0), hits)
-        hits = p.select(limited & sound, hits + 1.0, calmer)
-        p.store(rows.STIFF, hits)
+    hits = _stiff(p, order, h, good, sound, last_but_one, last_one) if hand_over else None
     rate = _full(p, slopes_by_order[:1])[0]
     return finish(
         p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=p.select(good, _GROWTH, 0.5), x=x,
-        new=new, rate=rate, new_rate=there, hits=hits if hand_over else None,
+        new=new, rate=rate, new_rate=there, hits=hits,
         kept=_full(p, coefficients[1:]) if layout.powers else None, stuck=refusals > _LOST,
     )  # fmt: skip
+
+
+def _stiff(
+    p: Program, order: int, h: Value, good: Value, sound: Value, last_but_one: Value, last_one: Value
+) -> Value:  # fmt: skip
+    """How often the step was at the limit of stability of late: its terms h^k lambda^k / k! are of a mode that is all error."""
+    hits = p.row(rows.STIFF)
+    rate_constant = float(order) * last_one
+    limited = h * rate_constant > 0.6 * math.factorial(order) ** (1.0 / order) * last_but_one
+    # a refused step counts too, and the shorter one that follows it says nothing
+    calmer = p.select(good & ~(p.row(rows.HELD) > 0.0), p.maximum(hits - 1.0, 0.0), hits)
+    hits = p.select(limited & sound, hits + 1.0, calmer)
+    p.store(rows.STIFF, hits)
+    return hits
 
 
 def _full(p: Program, coefficients: Sequence[Sequence[Coefficient]]) -> list[list[Value]]:
