@@ -9,6 +9,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import toymesa as tm
 from toymesa.errors import ModelError
 from toymesa.kernels.arrays import array_function, relation_function
 from toymesa.kernels.generate import compile_model
@@ -69,6 +70,15 @@ def test_a_function_without_a_kernel_form_is_named():
         _ = compile_model(Model(name="b", flow={x: sp.besseli(1, x)})).field
     with pytest.raises(ModelError, match="'y'"):
         array_function([x], x + y)
+
+
+u, v = sp.symbols("u v", real=True)
+
+
+def test_constants_that_overflow_in_a_derivative_do_not_stop_the_rates():
+    model = tm.Model(name="huge", flow={u: 1e300 * u / (1e300 * u**2 + 1e299 * v), v: -v}, start={u: 1.0, v: 1.0})
+    one, other = (tm.solve(model, [1.0], method=m)["u"].values for m in ("dop853", "lanes"))
+    assert abs(one - other) < 1e-7
 
 
 def test_a_second_process_reads_the_cache(tmp_path):

@@ -88,7 +88,8 @@ class _Printer(StrPrinter):
     _print_Dummy = _print_Symbol
 
     def _print_number(self, expr: sp.Expr) -> str:
-        text = repr(float(expr))
+        # constants may overflow when a formula is differentiated: there is no name for the infinite, but there is a literal
+        text = repr(float(expr)).replace("inf", "1e999")
         return f"({text})" if text.startswith("-") else text
 
     _print_Integer = _print_Float = _print_Zero = _print_One = _print_NegativeOne = _print_number
