@@ -77,10 +77,8 @@ def main():
                 os._exit(code)
         if "signal" in job:
             if "after" in job:  # blocks that must be done first
-                chunks = Path(job["store"], "status", "c")
-                while (
-                    sum(1 for f in chunks.rglob("*") if f.is_file()) < job["after"] and time.monotonic() < before + 20
-                ):
+                status = Path(job["store"], "status")
+                while len(list(status.glob("c.*"))) < job["after"] and time.monotonic() < before + 20:
                     time.sleep(0.005)
             time.sleep(random.uniform(*job.get("delay", (0, 0))))
             os.kill(pid, getattr(signal, job["signal"]))

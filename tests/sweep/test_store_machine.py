@@ -87,11 +87,11 @@ class Store(RuleBasedStateMachine):
     def kill_between_two_writes(self, writes):
         real, left = Writer.put, [writes]
 
-        def put(writer, name, block, values):
+        def put(writer, file, data):
             left[0] -= 1
             if left[0] < 0:
                 raise Killed
-            real(writer, name, block, values)
+            real(writer, file, data)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Writer, "put", put)
@@ -117,7 +117,7 @@ class Store(RuleBasedStateMachine):
             file.write_bytes(changed)
         self.damaged = True
 
-    @rule(name=st.sampled_from(["x/c/0/orphan.partial", "integrity/zarr.json.1.partial", "status/c/x.partial"]))
+    @rule(name=st.sampled_from(["x/c.0.0.orphan.partial", "integrity/zarr.json.1.partial", "status/x.partial"]))
     def leave_a_partial(self, name):
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)
         (self.path / name).write_bytes(b"half")

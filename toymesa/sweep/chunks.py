@@ -37,24 +37,30 @@ def encoded(values: NDArray[Any], dtype: str, chunk: tuple[int, ...], fill: Any)
 
 def decoded(data: bytes, dtype: str, chunk: tuple[int, ...]) -> NDArray[Any]:
     """The whole chunk; ValueError where the bytes are damaged."""
-    body, stored = data[:-_SUM], data[-_SUM:]
-    if len(data) <= _SUM or google_crc32c.value(body).to_bytes(_SUM, "little") != stored:
+    checked(data)
+    kind = np.dtype(dtype).newbyteorder("<")
+    return np.frombuffer(_CODEC.decode(data[:-_SUM]), dtype=kind).reshape(chunk)
+
+
+def checked(data: bytes) -> bytes:
+    """The chunk itself; ValueError where its bytes are damaged."""
+    if len(data) <= _SUM or google_crc32c.value(data[:-_SUM]).to_bytes(_SUM, "little") != checksum(data):
         raise ValueError("the chunk does not fit its checksum")
-    return np.frombuffer(_CODEC.decode(body), dtype=np.dtype(dtype).newbyteorder("<")).reshape(chunk)
+    return data
+
+
+def checksum(data: bytes) -> bytes:
+    """What a chunk says that its checksum is."""
+    return data[-_SUM:]
 
 
 def put(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; what an interruption leaves ends with ``.partial``."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    temporary = f"{path}.{uuid.uuid4().hex}.partial"
     try:
-        try:
-            file = open(temporary, "wb")  # noqa: SIM115  # closed below
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = open(temporary, "wb")  # noqa: SIM115  # closed below
-        with file:
+        with open(temporary, "wb") as file:
             file.write(data)
         os.replace(temporary, path)
     except Exception:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise

@@ -19,12 +19,14 @@ from toymesa.sweep import store as stores
 from toymesa.sweep.drive import drive
 from toymesa.sweep.engines import engine_of
 from toymesa.sweep.integrity import Verification, mend
+from toymesa.sweep.layout import coordinates, results
 from toymesa.sweep.limits import refuse_absurd
+from toymesa.sweep.metadata import read_attributes
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.progress import Progress, Show, shown
 from toymesa.sweep.resume import continued, progress_of
-from toymesa.sweep.tasks import Job, Report, warm
-from toymesa.sweep.writer import Writer, chunk_file
+from toymesa.sweep.tasks import Job, Report, warm, writer_of
+from toymesa.sweep.writer import Writer
 
 _LOG = logging.getLogger("toymesa")
 
@@ -54,7 +56,8 @@ def run_plan(
         refuse_absurd(made, store)
     if store is None:
         return _in_memory(made, engine, workers, progress)
-    if not store.exists() or not any(store.iterdir() if store.is_dir() else [1]):
+    new = not store.exists() or not any(store.iterdir() if store.is_dir() else [1])
+    if new:
         stores.create(store, made, stores.root_attributes(made))
     elif not (resume or extend):
         raise StoreError(
@@ -63,12 +66,12 @@ def run_plan(
     with stores.lock(store):
         if verify:
             invalidate(store, made, mend(store, made))
-        attrs = continued(store, made, extend)
-        orphans = stores.sweep_partials(store)
+        attrs = read_attributes(store) if new else continued(store, made, extend)
+        orphans = 0 if new else stores.sweep_partials(store)
         if orphans:
             _LOG.info("removed %d unfinished files of an interrupted run from %s", orphans, store)
         job = Job(made, str(store), attrs["store_id"], durable)
-        writer = Writer(store, made)
+        writer = writer_of(job)
         tally = _Tally(made.cells, 0, np.zeros(256, dtype=np.int64), [])
         left = iter(only) if only is not None else _left(made, writer, tally)
         where = f"continue with resume=True, or toymesa sweep ... --store {store} --resume"
@@ -144,8 +147,6 @@ def _run(
 
 def dataset(made: Plan, arrays: dict[str, NDArray[Any]], notes: list[str]) -> xr.Dataset:
     """Results in memory, labelled as they are when read from a store."""
-    from toymesa.sweep.layout import coordinates, results
-
     data: dict[str, Any] = {}
     coords: dict[str, Any] = {}
     drawn = {c.label for c in made.design.columns} if made.design.sampled else set()
@@ -163,5 +164,6 @@ def dataset(made: Plan, arrays: dict[str, NDArray[Any]], notes: list[str]) -> xr
 
 def invalidate(path: Path, made: Plan, found: Verification) -> None:
     """Damaged blocks count as not run from now on."""
+    status = results(made)[-1]
     for number in found.blocks:
-        chunk_file(path, "status", made.blocks.position(number)).unlink(missing_ok=True)
+        status.file(path, made.blocks.position(number)).unlink(missing_ok=True)

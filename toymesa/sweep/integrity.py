@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from toymesa.status import Status
 from toymesa.sweep.blocks import Blocks
+from toymesa.sweep.chunks import checked, checksum, decoded
 from toymesa.sweep.layout import DIGEST, INTEGRITY, ArraySpec, coordinates, layout
 from toymesa.sweep.metadata import (
     copies,
     layout_of,
     metadata_state,
     read_attributes,
+    require_version,
     write_attributes,
 )
 from toymesa.sweep.plan import Plan
@@ -64,6 +67,7 @@ def inspect(path: Path, progress: Callable[[int, int], None] | None = None) -> V
     attrs = root or copy
     if attrs is None:
         attrs = read_attributes(path)  # raises
+    require_version(path, attrs)
     if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
         damaged.append(f"{INTEGRITY}/zarr.json")
     for spec in layout_of(attrs):
@@ -133,7 +137,7 @@ def mend_coordinates(path: Path, plan: Plan) -> list[str]:
 
 
 def _chunks(path: Path, name: str, size: int, chunk: int) -> list[Path]:
-    return [path / name / "c" / str(i) for i in range(-(-size // chunk))]
+    return [path / name / f"c.{i}" for i in range(-(-size // chunk))]
 
 
 def _readable(file: Path, expected: dict[str, Any]) -> bool:
@@ -156,15 +160,11 @@ def check_blocks(
     specs = layout_of(attrs)
     status = next(s for s in specs if s.name == "status")
     blocks = Blocks(status.shape, status.chunks)
-    store = LocalStore(path)
-    own = [s for s in specs if s.role == "result"]
-    arrays: dict[str, Any] = {s.name: zarr.open_array(store, path=s.name, mode="r") for s in own}
-    sums: Any = zarr.open_array(store, path=DIGEST, mode="r")
-    identity = attrs["store_id"]
+    own = {s.name: s for s in specs if s.role != "coordinate"}
     bad: dict[int, str] = {}
     missing = []
     for block in range(blocks.count):
-        why = _damage(blocks, block, arrays, sums, identity)
+        why = _damage(path, blocks, block, own, attrs["store_id"])
         if why == "":
             missing.append(block)
         elif why is not None:
@@ -174,31 +174,39 @@ def check_blocks(
     return Verification(bad, (), tuple(missing), blocks.count)
 
 
-def _damage(blocks: Blocks, block: int, arrays: dict[str, Any], sums: Any, identity: str) -> str | None:
+def _damage(path: Path, blocks: Blocks, block: int, specs: Mapping[str, ArraySpec], identity: str) -> str | None:
     """Why a block is damaged; None if it is whole, an empty text if it was not run to its end."""
-    region = blocks.region(block)
-    found: dict[str, Any] = {}
+    position = blocks.position(block)
     try:
-        found["status"] = arrays["status"][region]
-    except Exception as error:  # whatever the codecs raise on a damaged chunk
-        return f"status: {_line(error)}"
-    stored = None
+        status, stored = (_content(path, specs[name], position) for name in ("status", DIGEST))
+        run = status[tuple(slice(n) for n in blocks.sizes(block))] != Status.NOT_RUN
+        if not run.all():
+            return "status is missing, its results are there" if not run.any() and stored.any() else ""
+        sums = {name: checksum(_chunk(path, spec, position)) for name, spec in specs.items() if name != DIGEST}
+    except ValueError as error:
+        return str(error)
+    return None if digest(identity, position, sums) == stored.item() else "results do not fit their digest"
+
+
+def _content(path: Path, spec: ArraySpec, position: tuple[int, ...]) -> NDArray[Any]:
+    """A whole chunk, zeros where there is none; ValueError with its name where it is damaged."""
+    if not spec.file(path, position).exists():
+        return np.zeros(spec.chunks, spec.dtype)
+    data = _chunk(path, spec, position)
     try:
-        stored = np.uint64(sums[blocks.position(block)])
-    except Exception as error:  # whatever the codecs raise on a damaged chunk
-        return f"digest: {_line(error)}"
-    if (found["status"] == Status.NOT_RUN).any():
-        if (found["status"] == Status.NOT_RUN).all() and stored != 0:
-            return "status is missing, its results are there"
-        return ""
-    for name, array in arrays.items():
-        try:
-            found[name] = array[region]
-        except Exception as error:  # whatever the codecs raise on a damaged chunk
-            return f"{name}: {_line(error)}"
-    if digest(identity, blocks.position(block), found) != stored:
-        return "results do not fit their digest"
-    return None
+        return decoded(data, spec.dtype, spec.chunks)
+    except Exception as error:  # whatever the codecs raise
+        raise ValueError(f"{spec.name}: {_line(error)}") from None
+
+
+def _chunk(path: Path, spec: ArraySpec, position: tuple[int, ...]) -> bytes:
+    """A chunk as it is on disk; ValueError with its name where it is missing or damaged."""
+    try:
+        return checked(spec.file(path, position).read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{spec.name}: the chunk is missing") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{spec.name}: {_line(error)}") from None
 
 
 def _line(error: Exception) -> str:

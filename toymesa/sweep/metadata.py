@@ -12,7 +12,7 @@ from typing import Any
 
 from toymesa.errors import StoreCorrupt, StoreError
 from toymesa.sweep.layout import INTEGRITY, ArraySpec
-from toymesa.sweep.plan import SCHEMA
+from toymesa.sweep.plan import OLDEST, SCHEMA
 
 PROVENANCE = f"{INTEGRITY}/provenance.json"
 
@@ -34,8 +34,8 @@ def _signature(attrs: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(attrs, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def read_attributes(path: Path) -> dict[str, Any]:
-    """The root's attributes, checked.
+def read_attributes(path: Path, *, oldest: int = SCHEMA) -> dict[str, Any]:
+    """The root's attributes, checked. oldest: schema version that will do; to read results an older one does.
 
     Raises StoreError where there is no store and StoreCorrupt where the file is damaged.
     """
@@ -52,10 +52,22 @@ def read_attributes(path: Path) -> dict[str, Any]:
         raise StoreCorrupt(
             f"{str(root)!r} is damaged or missing: repair it with verify=True, or toymesa sweep --verify"
         )
-    version = attrs.get("schema_version")
-    if version != SCHEMA:
-        raise StoreError(f"the store {str(path)!r} has schema version {version}; this toymesa reads {SCHEMA}")
+    require_version(path, attrs, oldest=oldest)
     return attrs
+
+
+def require_version(path: Path, attrs: Mapping[str, Any], *, oldest: int = SCHEMA) -> None:
+    """StoreError for a store that another version of the package made and this one cannot use."""
+    version = attrs.get("schema_version")
+    if version in range(OLDEST, SCHEMA) and version < oldest:
+        raise StoreError(
+            f"the store {str(path)!r} has schema version {version}; this toymesa writes {SCHEMA}: open_sweep reads it, but "
+            "it can be neither continued nor verified"
+        )
+    if version not in range(OLDEST, SCHEMA + 1):
+        raise StoreError(
+            f"the store {str(path)!r} has schema version {version}; this toymesa reads {OLDEST} to {SCHEMA}"
+        )
 
 
 def _attributes_of(file: Path) -> dict[str, Any] | None:

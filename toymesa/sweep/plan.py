@@ -25,7 +25,7 @@ from toymesa.sweep.reading import Measure, Variable
 from toymesa.sweep.solved import Solved, Stopped, most_rows
 from toymesa.symbolic.model import Model
 
-SCHEMA = 1
+SCHEMA, OLDEST = 2, 1  # of stores that are written, and of the oldest that are still read
 _PATIENCE = 0.5  # seconds between two looks at whether to stop
 
 

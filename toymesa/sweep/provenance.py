@@ -21,7 +21,7 @@ _PACKAGES = ("toymesa", "numpy", "scipy", "sympy", "numba", "llvmlite", "xarray"
 def provenance() -> dict[str, Any]:
     """Versions, machine, source tree, command and time (UTC), as JSON data."""
     return {
-        "toymesa_version": installed("toymesa"),
+        "toymesa_version": versions()["toymesa"],
         "source": json.dumps(source(), sort_keys=True),
         "versions": json.dumps(versions(), sort_keys=True),
         "machine": json.dumps(
@@ -32,6 +32,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions that the bits may depend on."""
     return {"python": platform.python_version(), **{p: installed(p) for p in _PACKAGES}}

@@ -30,6 +30,8 @@ def stored_spec(path: Path, *, damaged: bool = False) -> dict[str, Any] | None:
     if damaged:
         root, copy = metadata.copies(path)
         attrs = root or copy
+        if attrs is not None:
+            metadata.require_version(path, attrs)
     else:
         attrs = metadata.read_attributes(path)
     return None if attrs is None else dict(json.loads(attrs["spec"]))
@@ -50,7 +52,7 @@ def blocks_done(path: Path) -> tuple[int, int] | None:
     try:
         attrs = metadata.read_attributes(path)
         total = math.prod(next(s for s in metadata.layout_of(attrs) if s.name.endswith("digest")).shape)
-        done = sum(1 for f in (path / "status" / "c").rglob("*") if f.is_file() and not f.name.endswith(".partial"))
+        done = sum(1 for f in (path / "status").glob("c.*") if not f.name.endswith(".partial"))
     except (StoreError, OSError):
         return None
     return min(done, total), total

@@ -21,7 +21,7 @@ from toymesa.errors import StoreCorrupt, StoreError
 from toymesa.sweep.layout import INTEGRITY, coordinates, digests, layout, results
 from toymesa.sweep.lock import Lock
 from toymesa.sweep.metadata import layout_of, read_attributes, require_metadata, write_attributes
-from toymesa.sweep.plan import SCHEMA, Plan
+from toymesa.sweep.plan import OLDEST, SCHEMA, Plan
 from toymesa.sweep.provenance import provenance
 
 _STALE = 3600.0  # seconds after which an unfinished new store is nobody's
@@ -84,7 +84,7 @@ def root_attributes(plan: Plan) -> dict[str, Any]:
 
 def open_store(path: Path) -> xr.Dataset:
     """The results, read lazily; labels of structural axes as text."""
-    attrs = read_attributes(path)
+    attrs = read_attributes(path, oldest=OLDEST)
     require_metadata(path, attrs)
     try:
         data = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=False, mask_and_scale=False)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from toymesa.errors import StoreError
 from toymesa.status import Status
-from toymesa.sweep.chunks import decoded, encoded, put
+from toymesa.sweep.chunks import checksum, decoded, encoded, put
 from toymesa.sweep.layout import DIGEST, digests, results
 from toymesa.sweep.metadata import metadata_state, read_attributes
 from toymesa.sweep.plan import Plan
@@ -34,36 +34,29 @@ class Writer:
             if metadata_state(path, spec) != "whole":
                 raise StoreError(f"'{path / spec.name}/zarr.json' is not what this sweep writes into")
 
-    def files(self, block: int) -> list[Path]:
-        """The chunk files of a block, ``status`` first."""
-        return [self._file("status", block), *(self._file(n, block) for n in self.specs if n != "status")]
-
-    def _file(self, name: str, block: int) -> Path:
-        more = len(self.specs[name].shape) - len(self.plan.shape)
-        return chunk_file(self.path, name, self.plan.blocks.position(block), more)
-
     def write(self, block: int, out: Mapping[str, NDArray[Any]]) -> None:
         """Results (row, ...) of all cells of a block, in C order."""
-        sizes = self.plan.blocks.sizes(block)
-        files = self.files(block)
-        for file in files:  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
+        sizes, position = self.plan.blocks.sizes(block), self.plan.blocks.position(block)
+        files = {n: self.specs[n].file(self.path, position) for n in ("status", DIGEST, *out)}
+        for file in files.values():  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
             file.unlink(missing_ok=True)
-        shaped = {n: v.reshape(*sizes, *v.shape[1:]) for n, v in out.items()}
-        for name, values in shaped.items():
-            if name != "status":
-                self.put(name, block, values)
-        total = digest(self.identity, self.plan.blocks.position(block), shaped)
-        self.put(DIGEST, block, np.full((1,) * len(sizes), total))
-        if self.durable:
-            self._sync(files[1:])
-        self.put("status", block, shaped["status"])
-        if self.durable:
-            self._sync(files[:1])
+        data = {n: self._encoded(n, v.reshape(*sizes, *v.shape[1:])) for n, v in out.items()}
+        total = digest(self.identity, position, {n: checksum(d) for n, d in data.items()})
+        data[DIGEST] = self._encoded(DIGEST, np.full((1,) * len(sizes), total))
+        last = {"status": data.pop("status")}
+        for part in (data, last):
+            for name, content in part.items():
+                self.put(files[name], content)
+            if self.durable:
+                self._sync([files[n] for n in part])
 
-    def put(self, name: str, block: int, values: NDArray[Any]) -> None:
-        """Write one chunk."""
+    def _encoded(self, name: str, values: NDArray[Any]) -> bytes:
         spec = self.specs[name]
-        put(self._file(name, block), encoded(values, spec.dtype, spec.chunks, spec.fill))
+        return encoded(values, spec.dtype, spec.chunks, spec.fill)
+
+    def put(self, file: Path, data: bytes) -> None:
+        """Write one chunk."""
+        put(file, data)
 
     def _sync(self, files: list[Path]) -> None:
         for place in [*files, *{f.parent for f in files}]:
@@ -77,7 +70,8 @@ class Writer:
         """Status codes of a block every cell of which was run, else None; a damaged chunk counts as not run."""
         spec = self.specs["status"]
         try:
-            found = decoded(self._file("status", block).read_bytes(), spec.dtype, spec.chunks)
+            data = spec.file(self.path, self.plan.blocks.position(block)).read_bytes()
+            found = decoded(data, spec.dtype, spec.chunks)
         except FileNotFoundError:
             return None
         except Exception:  # whatever the codecs raise on a damaged chunk
@@ -86,15 +80,7 @@ class Writer:
         return None if (inside == Status.NOT_RUN).any() else inside
 
 
-def digest(identity: str, position: tuple[int, ...], shaped: Mapping[str, NDArray[Any]]) -> np.uint64:
-    """64 bits over the place and the bytes of a block's results."""
-    h = hashlib.blake2b(f"{identity}:{position}".encode(), digest_size=8)
-    for name in sorted(shaped):
-        h.update(name.encode())
-        h.update(np.ascontiguousarray(shaped[name]).tobytes())
-    return np.uint64(int.from_bytes(h.digest(), "little"))
-
-
-def chunk_file(path: Path, name: str, position: tuple[int, ...], more: int = 0) -> Path:
-    """The file of one chunk. more: how many dimensions the variable has behind those of the sweep."""
-    return path.joinpath(name, "c", *map(str, position), *["0"] * more)
+def digest(identity: str, position: tuple[int, ...], sums: Mapping[str, bytes]) -> np.uint64:
+    """64 bits over a block's place and the checksums of its chunks: which chunks stand together, and where."""
+    text = f"{identity}:{position}:{sorted((name, found.hex()) for name, found in sums.items())}"
+    return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))
