@@ -356,7 +356,7 @@ def test_the_method_is_decided_once_and_kept(tmp_path, monkeypatch):
 
     planning, asked, seen = importlib.import_module("toymesa.sweep.planning"), [], set()
     cells_module = importlib.import_module("toymesa.sweep.cells")
-    real = cells_module.solve
+    real = cells_module.computed
 
     kept = planning.method_of
 
@@ -366,12 +366,12 @@ def test_the_method_is_decided_once_and_kept(tmp_path, monkeypatch):
             return kept(wanted, made, cells)
         return "dop853" if wanted == "auto" and cells > 8 else wanted
 
-    def solve(*arguments, **named):
-        seen.add(named["method"])
-        return real(*arguments, **named)
+    def computed(model, batch, times, wanted, *more, **named):
+        seen.add(wanted)
+        return real(model, batch, times, wanted, *more, **named)
 
     monkeypatch.setattr(planning, "method_of", decided)
-    monkeypatch.setattr(cells_module, "solve", solve)
+    monkeypatch.setattr(cells_module, "computed", computed)
     few, many = {"k": np.linspace(1, 2, 8)}, {"k": np.linspace(1, 2, 12)}
     one = quick(models.LOGISTIC, many, measure="x", chunk=2, store=tmp_path / "many")
     assert (asked, seen) == ([("auto", 12)], {"dop853"})

@@ -18,6 +18,8 @@ from toymesa.kernels.arrays import array_function, symbols_of
 from toymesa.kernels.columns import Columns
 from toymesa.symbolic.model import Chart, Domain, Model
 
+_Given = dict[str, dict[str, Array]]  # "params" or "start" -> name -> a column, or the one number that all rows have
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -49,17 +51,39 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
     if len(model.states) == 1 and np.ndim(start) == 0 and isinstance(start, int | float | np.number | sp.Number):
         start = {model.state_names[0]: start}  # one state: a bare number can only mean it
     given_starts = _named(start, "start", [*model.state_names, *charts], model.name)
-    domains = {s.name: p.domain for s, p in model.params.items()}
-    domains |= {s.name: d for s, d in model.domains.items()}
-    domains |= {c.name: d for chart in model.charts for c, d in chart.coordinates.items()}
     arrays = {("params", n): _axis(v, n, f"parameter {n!r}", rng) for n, v in given_params.items()}
     arrays |= {("start", n): _axis(v, f"start_{n}", f"start of {n!r}", rng) for n, v in given_starts.items()}
     dims, shape, coords, spread = _broadcast(arrays)
-    rows = math.prod(shape)
-    bad = np.zeros(rows, dtype=bool)
-    values: dict[str, dict[str, Array]] = {"params": {}, "start": {}}  # a column a name, or one number for all rows
+    values: _Given = {"params": {}, "start": {}}
     for (kind, name), column in zip(arrays, spread, strict=True):
         values[kind][name] = column
+    given = {kind: {n: _plain(arrays[kind, n]) for k, n in arrays if k == kind} for kind in ("params", "start")}
+    return _filled(model, values, dims, shape, coords, given)
+
+
+def rows_of(model: Model, start: Mapping[str, Any], params: Mapping[str, Any], rows: int) -> Cells:
+    """Cells along the one dimension ``cell`` from finished columns: name -> float64 array (row,), or one number for all.
+
+    What is outside its domain makes its cells bad. Raises ArgumentError and DomainError for coordinates of a simplex that
+    do not fit together.
+    """
+    values: _Given = {"params": {}, "start": {}}
+    for kind, columns in (("params", params), ("start", start)):
+        values[kind] = {n: np.atleast_1d(np.asarray(column, dtype=float)) for n, column in columns.items()}
+    return _filled(model, values, ("cell",), (rows,), {}, {"params": {}, "start": {}})
+
+
+def _filled(
+    model: Model, values: _Given, dims: tuple[str, ...], shape: tuple[int, ...], coords: dict[str, Any],
+    given: dict[str, dict[str, Any]],
+) -> Cells:  # fmt: skip
+    """Parameters and starts of every row, and which rows cannot be used."""
+    domains = {s.name: p.domain for s, p in model.params.items()}
+    domains |= {s.name: d for s, d in model.domains.items()}
+    domains |= {c.name: d for chart in model.charts for c, d in chart.coordinates.items()}
+    rows = math.prod(shape)
+    bad = np.zeros(rows, dtype=bool)
+    for kind, name, column in ((k, n, c) for k, columns in values.items() for n, c in columns.items()):
         if column.size and _inside(np.array([column.min(), column.max()]), domains[name]).all():
             continue  # a NaN would have been both
         outside = ~_inside(column, domains[name])
@@ -70,7 +94,6 @@ def cells(model: Model, start: Any, params: Any, rng: np.random.Generator) -> Ce
     table = Columns(rows, [_column(values["params"].get(s.name, p.default), rows) for s, p in model.params.items()])
     starts = _starts(model, values["start"], table, rows)
     bad |= ~starts.finite()
-    given = {kind: {n: _plain(arrays[kind, n]) for k, n in arrays if k == kind} for kind in ("params", "start")}
     return Cells(dims, shape, coords, starts, table, bad, given)
 
 

@@ -41,20 +41,19 @@ class Outcome:
     found: dict[str, list[tuple[Array, Array]]] = field(default_factory=dict)
     undefined: str | None = None
 
+    @property
+    def nsteps(self) -> NDArray[np.int64]:
+        """Accepted steps by all methods, (row,)."""
+        return (self.steps @ np.ones(self.steps.shape[1])).astype(np.int64)
+
 
 def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: Outcome) -> xr.Dataset:
     """Everything computed over the swept names and time, with statuses completed by what is read off the states."""
-    compiled = compile_model(model)
-    moments = outcome.when[:, None] if how.steady else times
-    names = tuple(n for n in compiled.observe_names if n in model.observables or n.startswith("requires:"))
-    moments = np.where(np.isfinite(moments), moments, 0.0)
-    read = observe_batch(compiled, moments, outcome.states, batch.param_columns, names)
-    _complete(model, names, outcome, read)
-    index = {n: i for i, n in enumerate(names)}
+    observables = read_off(model, batch, times, how, outcome)
     dims = batch.dims if how.steady else (*batch.dims, "time")
     shape = batch.shape if how.steady else (*batch.shape, times.size)
     columns = {n: outcome.states[..., i] for i, n in enumerate(model.state_names)}
-    columns |= {n: read[..., index[n]] for n in model.observables}
+    columns |= observables
     data: dict[str, Any] = {n: (dims, v.reshape(shape), _meaning(model, n)) for n, v in columns.items()}
     data |= _endings(batch, outcome, steady=how.steady)
     for name, hits in outcome.found.items():
@@ -65,6 +64,18 @@ def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: O
     if outcome.found:
         coords["state"] = list(model.state_names)
     return xr.Dataset(data, coords=coords, attrs=_attributes(model, batch, outcome.label, how))
+
+
+def read_off(model: Model, batch: Cells, times: Array, how: Controls, outcome: Outcome) -> dict[str, Array]:
+    """The observables, (row, time); statuses of the outcome are completed by what they are and by what is required."""
+    compiled = compile_model(model)
+    moments = outcome.when[:, None] if how.steady else times
+    names = tuple(n for n in compiled.observe_names if n in model.observables or n.startswith("requires:"))
+    moments = np.where(np.isfinite(moments), moments, 0.0)
+    read = observe_batch(compiled, moments, outcome.states, batch.param_columns, names)
+    _complete(model, names, outcome, read)
+    columns = dict(zip(names, np.moveaxis(read, -1, 0), strict=True))
+    return {n: columns[n] for n in model.observables}
 
 
 def labelled_states(model: Model, batch: Cells, times: Array, states: Mapping[str, Array], label: str) -> xr.Dataset:
@@ -101,7 +112,7 @@ def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Arra
 
 def _endings(batch: Cells, outcome: Outcome, *, steady: bool) -> dict[str, Any]:
     codes = {"flag_values": [int(s) for s in Status], "flag_meanings": " ".join(s.label for s in Status)}
-    status, steps = outcome.status.astype(np.uint8), (outcome.steps @ np.ones(outcome.steps.shape[1])).astype(np.int64)
+    status, steps = outcome.status.astype(np.uint8), outcome.nsteps
     out: dict[str, Any] = {
         "status": (batch.dims, status.reshape(batch.shape), {"long_name": "how it ended", **codes}),
         "nsteps": (batch.dims, steps.reshape(batch.shape), {"long_name": "accepted steps"}),

@@ -99,9 +99,30 @@ def solve(
     draw, seed = generator("rng", rng)
     batch = cells(model, start, params, draw)
     watched = events_of(model, events)
+    warn_uphill(model, times, stacklevel=4)
+    outcome = computed(model, batch, times, wanted, how, watched, threads=threads, show=shown(progress))
+    data = labelled(model, batch, times, how, outcome)
+    data.attrs |= {} if seed is None else {"seed": seed}
+    if not batch.dims and on_fail == "raise":
+        raise_failure(model, data, outcome)
+    return data
+
+
+def warn_uphill(model: Model, times: Array, *, stacklevel: int) -> None:
+    """A ToymesaWarning for a gradient flow backward in time."""
     if model.potential is not None and times[-1] < 0:
         message = f"{model.name}: a gradient flow runs uphill backward in time and is unstable"
-        warnings.warn(message, ToymesaWarning, stacklevel=3)
+        warnings.warn(message, ToymesaWarning, stacklevel=stacklevel)
+
+
+# ---------------------------------------------------------------- routes
+
+
+def computed(
+    model: Model, batch: Cells, times: Array, wanted: str, how: Controls, watched: tuple[Event, ...], *,
+    threads: int | None, show: Callable[[int, int], None] | None,
+) -> Outcome:  # fmt: skip
+    """Every cell of a batch by the route that ``wanted`` (a method, "auto" or "closed") means; nothing is labelled yet."""
     route = exact.choose(model, batch, times, steady=how.steady) if wanted in ("auto", "closed") else None
     if wanted == "closed" and route is not None:
         exact.require(model, route)
@@ -115,16 +136,7 @@ def solve(
         lost = [Status.NOT_STEADY, Status.OVERFLOW] if isinstance(route.form, InternalTimeForm) else [Status.NOT_STEADY]
         if wanted == "auto" and np.isin(outcome.status, lost).any():
             outcome = None
-    if outcome is None:
-        outcome = _numerical(model, batch, times, how, watched, threads, shown(progress))
-    data = labelled(model, batch, times, how, outcome)
-    data.attrs |= {} if seed is None else {"seed": seed}
-    if not batch.dims and on_fail == "raise":
-        raise_failure(model, data, outcome)
-    return data
-
-
-# ---------------------------------------------------------------- routes
+    return _numerical(model, batch, times, how, watched, threads, show) if outcome is None else outcome
 
 
 def _closed(

@@ -48,11 +48,12 @@ class Blocks:
 
     def index(self, block: int, low: int = 0, high: int | None = None) -> NDArray[np.int64]:
         """Indices (row, dimension) of cells ``low`` to ``high`` of a block, in C order."""
-        region = self.region(block)
-        sizes = self.sizes(block)
-        rows = np.arange(low, math.prod(sizes) if high is None else high)
-        found = np.unravel_index(rows, sizes)
-        return np.stack([f + r.start for f, r in zip(found, region, strict=True)], axis=1).astype(np.int64)
+        region, sizes = self.region(block), self.sizes(block)
+        columns = np.empty((len(sizes), *sizes), dtype=np.int64)  # one after the other: that is how they are read
+        for axis, part in enumerate(region):
+            along = np.arange(part.start, part.stop)
+            columns[axis] = along.reshape(-1, *[1] * (len(sizes) - axis - 1))
+        return columns.reshape(len(sizes), -1)[:, low:high].T
 
 
 class StoredChunk(tuple[int, ...]):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import sympy as sp
-import xarray as xr
 from numpy.typing import NDArray
 
 from toymesa.arguments import Array
 from toymesa.errors import DomainError, SolveError, ToymesaError
 from toymesa.kernels.arrays import array_function
+from toymesa.kernels.batch import Controls
 from toymesa.solver import exact
-from toymesa.solver.inputs import cells
-from toymesa.solver.solve import solve
+from toymesa.solver.events import events_of
+from toymesa.solver.inputs import rows_of
+from toymesa.solver.labels import read_off
+from toymesa.solver.options import controls
+from toymesa.solver.solve import computed
 from toymesa.status import Status
 from toymesa.symbolic.model import TIME, ClosedForm, Model
 
@@ -40,12 +43,55 @@ class Setup:
     paths: int | None = None  # of a model with noise: how many a cell, and the largest step
     step: float | None = None
 
-    def options(self) -> dict[str, Any]:
-        """As keyword arguments of ``solve``."""
-        return {
-            "rtol": self.rtol, "atol": self.atol, "max_step": self.max_step, "first_step": self.first_step,
-            "max_steps": self.max_steps, "on_fail": "status", "threads": 1, "progress": False,
-        }  # fmt: skip
+    def controls(self, model: Model, method: str, *, steady: bool) -> Controls:
+        """As a numerical method needs them."""
+        absolute = tuple(self.atol) if np.ndim(self.atol) else self.atol
+        rest = (self.max_step, self.first_step, self.max_steps, self.times[-1])
+        return _controls(model.state_names, method, steady, self.rtol, absolute, *rest)
+
+
+@lru_cache(maxsize=64)
+def _controls(
+    states: tuple[str, ...], method: str, steady: bool, rtol: float, atol: Any, max_step: float, first_step: float | None,
+    max_steps: int, end: float,
+) -> Controls:  # fmt: skip
+    return controls(
+        method=method, rtol=rtol, atol=atol, first_step=first_step, max_step=max_step, max_steps=max_steps, steady=steady,
+        span=abs(end), states=states,
+    )[1]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows ``where`` that were solved at once. states: (row, time, state); observed: (row, time); ends, ...: (row,)."""
+
+    where: NDArray[np.int64]
+    states: Array
+    observed: dict[str, Array]
+    status: NDArray[np.uint8]
+    nsteps: NDArray[np.int32]
+    ends: Array
+    found: Mapping[str, list[tuple[Array, Array]]] = field(default_factory=dict)
+
+    @staticmethod
+    def empty(where: NDArray[np.int64], model: Model, times: int, status: int) -> Part:
+        """Rows that have no results but a status."""
+        shape = (where.size, times)
+        return Part(
+            where, np.full((*shape, len(model.states)), np.nan), {n: np.full(shape, np.nan) for n in model.observables},
+            np.full(where.size, status, dtype=np.uint8), np.zeros(where.size, dtype=np.int32), np.full(where.size, np.nan),
+        )  # fmt: skip
+
+
+def _joined(parts: Sequence[Part], model: Model, rows: int, times: int) -> Part:
+    """All rows; what is in no part cannot be solved by the method that was asked for."""
+    out = Part.empty(np.arange(rows), model, times, int(Status.BAD_PARAM))
+    for part in parts:
+        for name in ("states", "status", "nsteps", "ends"):
+            getattr(out, name)[part.where] = getattr(part, name)
+        for n, values in out.observed.items():
+            values[part.where] = part.observed[n]
+    return out
 
 
 class Run:
@@ -54,51 +100,40 @@ class Run:
     states: (row, time, state); times: (time,) or (row, time); status, nsteps: (row,).
     """
 
-    def __init__(self, model: Model, params: Given, times: Array, rows: int, count: int) -> None:
+    def __init__(self, model: Model, params: Given, times: Array, parts: Sequence[Part], rows: int) -> None:
         self.model, self.rows, self.times = model, rows, times
         self.params = [
             np.broadcast_to(np.asarray(params.get(s.name, p.default), dtype=float), rows)
             for s, p in model.params.items()
         ]
-        self.states = np.full((rows, count, len(model.states)), np.nan)
-        self.observed = {n: np.full((rows, count), np.nan) for n in model.observables}
-        self.status = np.full(rows, int(Status.BAD_PARAM), dtype=np.uint8)
-        self.nsteps = np.zeros(rows, dtype=np.int32)
-        self.ends = np.full(rows, np.nan)
         self._events: dict[str, tuple[list[Any], NDArray[np.int64]]] = {}
         self._first: dict[str, Array] = {}
+        whole = len(parts) == 1 and parts[0].where.size == rows
+        solved = parts[0] if whole else _joined(parts, model, rows, times.size)
+        self.states, self.observed, self.ends = solved.states, solved.observed, solved.ends
+        self.status, self.nsteps = solved.status, solved.nsteps
+        for part in parts:
+            self._watch(part)
 
-    def fill(self, where: NDArray[np.int64], run: xr.Dataset) -> None:
-        """Take over the rows ``where`` of a solved dataset over ``cell``."""
-        steady = "time" not in run.dims
-        for i, n in enumerate(self.model.state_names):
-            self.states[where, :, i] = run[n].values.reshape(where.size, -1)
-        for n, values in self.observed.items():
-            values[where] = run[n].values.reshape(where.size, -1)
-        self.status[where], self.nsteps[where] = run["status"].values, run["nsteps"].values
-        self.ends[where] = run["t_steady"].values if steady else self.times[-1]
-        for key in run.data_vars:
-            name = str(key)
-            if name.startswith("event_") and name.endswith("_count"):
-                event = name[len("event_") : -len("_count")]
-                hits, count = self._events.setdefault(event, ([None] * self.rows, np.zeros(self.rows, dtype=np.int64)))
-                count[where] = run[name].values
-                for row, times in zip(where, run[f"event_{event}"].values, strict=True):
-                    hits[row] = times
-                first = self._first.setdefault(event, np.full((self.rows, len(self.model.states)), np.nan))
-                if run.sizes[f"event_{event}_index"]:
-                    first[where] = run[f"event_{event}_state"].values[:, 0]
+    def _watch(self, part: Part) -> None:
+        """Take over what was found of events."""
+        for event, found in part.found.items():
+            hits, count = self._events.setdefault(event, ([None] * self.rows, np.zeros(self.rows, dtype=np.int64)))
+            first = self._first.setdefault(event, np.full((self.rows, len(self.model.states)), np.nan))
+            for row, (times, states) in zip(part.where, found, strict=True):
+                hits[row], count[row] = times, times.size
+                if times.size:
+                    first[row] = states[0]
 
     @cached_property
     def finite(self) -> NDArray[np.bool_]:
         """Which rows have a state at each time, (row, time)."""
-        out: NDArray[np.bool_] = np.isfinite(self.states).all(axis=2)
-        return out
+        return np.asarray(np.isfinite(self.states).all(axis=2))
 
     @property
     def ok(self) -> NDArray[np.bool_]:
         """Which rows were solved."""
-        return self.status == Status.OK
+        return np.asarray(self.status == Status.OK)
 
     def columns(self, time: int) -> list[Array]:
         """States, parameters and time at one output time, each (row,)."""
@@ -139,11 +174,12 @@ class Run:
 def solve_rows(model: Model, setup: Setup, params: Given, starts: Given, rows: int, *, steady: bool = False) -> Run:
     """Solve ``rows`` cells of one model; never raises for a single cell, which gets a status instead."""
     steady = steady or setup.until == "steady"
-    times = np.asarray(setup.times)
-    run = Run(model, params, times[-1:] if steady else times, rows, 1 if steady else times.size)
+    times = np.asarray(setup.times)[-1:] if steady else np.asarray(setup.times)
+    parts: list[Part] = []
     for where, chosen, method in _routes(model, setup, params, starts, rows, steady):
-        _isolating(run, chosen, setup, method, params, starts, where, steady)
-    return run
+        how = setup.controls(chosen, method, steady=steady)
+        parts += _isolated(chosen, setup, times, method, how, params, starts, where)
+    return Run(model, params, times, parts, rows)
 
 
 def _routes(
@@ -158,7 +194,7 @@ def _routes(
     if wanted not in ("auto", "closed") or (wanted == "auto" and (steady or setup.events or not model.closed_forms)):
         return [(everything, _variant(model, None), wanted)]
     forms = _forms(model, wanted == "closed")
-    batch = cells(model, arrays(starts, rows), arrays(params, rows), np.random.default_rng(0))
+    batch = rows_of(model, starts, params, rows)
     left = np.ones(rows, dtype=bool)
     out = []
     for i, form in enumerate(forms):
@@ -184,27 +220,26 @@ def _variant(model: Model, form: int | None, every: bool = False) -> Model:
     return model.with_(closed_forms=() if form is None else (_forms(model, every)[form],))
 
 
-def _isolating(
-    run: Run, model: Model, setup: Setup, method: str, params: Given, starts: Given, where: NDArray[np.int64], steady: bool
-) -> None:  # fmt: skip
-    """Solve some rows at once; where that raises, halve until the rows that cannot be solved are alone."""
+def _isolated(
+    model: Model, setup: Setup, times: Array, method: str, how: Controls, params: Given, starts: Given,
+    where: NDArray[np.int64],
+) -> list[Part]:  # fmt: skip
+    """Some rows solved at once; where that raises, halved until the rows that cannot be solved are alone."""
     rows = where.size
-    times = float(setup.times[-1]) if steady else list(setup.times)
     try:
-        solved = solve(
-            model, times, params=arrays(params, rows, where), start=arrays(starts, rows, where), method=method,
-            events=setup.events, until="steady" if steady else None, **setup.options(),
-        )  # fmt: skip
+        batch = rows_of(model, chosen_rows(starts, where), chosen_rows(params, where), rows)
+        watched = events_of(model, setup.events)
+        out = computed(model, batch, times, method, how, watched, threads=1, show=None)
+        observed, ends = read_off(model, batch, times, how, out), np.full(rows, times[-1])
+        status, nsteps = out.status.astype(np.uint8), out.nsteps.astype(np.int32)
+        return [Part(where, out.states, observed, status, nsteps, out.when if how.steady else ends, out.found)]
     except ToymesaError as error:
-        if rows > 1:
-            for half in np.array_split(where, 2):
-                _isolating(run, model, setup, method, params, starts, half, steady)
-            return
-        run.status[where] = code_of(error)
-        return
-    if "cell" not in solved.dims:
-        solved = solved.expand_dims(cell=rows)
-    run.fill(where, solved)
+        if rows == 1:
+            return [Part.empty(where, model, times.size, code_of(error))]
+    parts: list[Part] = []
+    for half in np.array_split(where, 2):
+        parts += _isolated(model, setup, times, method, how, params, starts, half)
+    return parts
 
 
 def code_of(error: ToymesaError) -> int:
@@ -216,12 +251,8 @@ def code_of(error: ToymesaError) -> int:
     raise error  # a wrong argument is the same in every cell
 
 
-def arrays(given: Given, rows: int, where: NDArray[np.int64] | None = None) -> dict[str, Any]:
-    """What is given for some rows, along the dimension ``cell``; what is the same for all stays one number."""
-    out = {}
-    for name, value in given.items():
-        if isinstance(value, np.ndarray):
-            out[name] = xr.DataArray(value if where is None else value[where], dims="cell")
-        else:
-            out[name] = value
-    return out
+def chosen_rows(given: Given, where: NDArray[np.int64]) -> Given:
+    """What is given, for some rows alone; what is the same for all stays one number."""
+    return {
+        n: v if not isinstance(v, np.ndarray) or v.size == where.size else v[where] for n, v in given.items()
+    }  # fmt: skip

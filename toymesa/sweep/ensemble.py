@@ -7,7 +7,7 @@ no other cell, no block and no worker changes a bit of it, and neither does an a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +20,11 @@ from toymesa.arguments import Array
 from toymesa.errors import DomainError, ToymesaError
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.batch import Controls
-from toymesa.solver.inputs import Cells, cells
+from toymesa.solver.inputs import rows_of
 from toymesa.solver.labels import Outcome, labelled
 from toymesa.solver.simulate import every_path, path_method, path_runner
 from toymesa.status import Status
-from toymesa.sweep.cells import Given, Setup, arrays, code_of
+from toymesa.sweep.cells import Given, Setup, chosen_rows, code_of
 from toymesa.sweep.solved import Batch, Stopped
 from toymesa.symbolic.model import TIME, Model
 
@@ -150,7 +150,7 @@ def _isolating(
     """Simulate some rows; where their numbers cannot be used, halve until the rows that cannot are alone."""
     model, rows = out.model, where.size
     try:
-        batch = cells(model, arrays(starts, rows, where), arrays(params, rows, where), np.random.default_rng(0))
+        batch = rows_of(model, chosen_rows(starts, where), chosen_rows(params, where), rows)
     except ToymesaError as error:
         if rows == 1:
             out.ended[where] = code_of(error)
@@ -158,8 +158,6 @@ def _isolating(
         for half in np.array_split(where, 2):
             _isolating(out, setup, params, starts, words, half, stop)
         return
-    if not batch.dims:  # no parameter and no start was given: one row stands for all
-        batch = _repeated(batch, rows)
     assert setup.paths is not None
     assert setup.step is not None
     every, _ = every_path(batch, setup.paths)
@@ -181,14 +179,6 @@ def _isolating(
         reached=states[:, -1], label=method,
     )  # fmt: skip
     out.fill(where, labelled(model, every, out.times, Controls(), outcome))
-
-
-def _repeated(batch: Cells, rows: int) -> Cells:
-    every = np.zeros(rows, dtype=np.int64)
-    starts, params = batch.start_columns.take(every), batch.param_columns.take(every)
-    return replace(
-        batch, dims=("cell",), shape=(rows,), start_columns=starts, param_columns=params, bad=np.repeat(batch.bad, rows)
-    )
 
 
 def require_room(model: Model, setup: Setup) -> None:

@@ -59,7 +59,7 @@ def read_attributes(path: Path, *, oldest: int = SCHEMA) -> dict[str, Any]:
 def require_version(path: Path, attrs: Mapping[str, Any], *, oldest: int = SCHEMA) -> None:
     """StoreError for a store that another version of the package made and this one cannot use."""
     version = attrs.get("schema_version")
-    if version in range(OLDEST, SCHEMA) and version < oldest:
+    if version in range(OLDEST, oldest):
         raise StoreError(
             f"the store {str(path)!r} has schema version {version}; this toymesa writes {SCHEMA}: open_sweep reads it, but "
             "it can be neither continued nor verified"

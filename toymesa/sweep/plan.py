@@ -87,14 +87,9 @@ class Plan:
         Raises Stopped when ``stop()`` turns true between two batches.
         """
         rows = index.shape[0]
-        out: dict[str, NDArray[Any]] = {"status": np.zeros(rows, dtype=np.uint8)}
-        for v in self.variables:
-            out[v.name] = np.full((rows, *v.sizes), v.fill, dtype=v.dtype)
+        parts: list[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]] = []
         notes: list[str] = []
         values = self.design.values(index)
-        if self.design.sampled:
-            for column, drawn in values.items():
-                out[column.label][:] = drawn
         for model, chosen in self._by_model(values, rows):
             low, noisy = 0, model.noise is not None
             most = most_cells(model, self.setup) if noisy else most_rows(model, len(self.setup.times))
@@ -102,11 +97,28 @@ class Plan:
                 if stop():
                     raise Stopped
                 step, begun = min(self._step.get(model, 1 if noisy else 64), most), time.monotonic()
-                self._batch(model, index, values, chosen[low : low + step], out, notes, stop)
+                some = chosen[low : low + step]
+                parts.append((some, self._batch(model, index, values, some, notes, stop)))
                 low += step
                 if time.monotonic() - begun < _PATIENCE / 4:  # batches grow until they take about this long
                     self._step[model] = 4 * step
+        out = self._together(parts, rows)
+        if self.design.sampled:
+            out |= {column.label: drawn for column, drawn in values.items()}
         return out, notes
+
+    def _together(
+        self, parts: list[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]], rows: int
+    ) -> dict[str, NDArray[Any]]:
+        """The results of all rows, in the types of the variables; what was solved at once is not copied."""
+        kinds = {"status": (np.dtype(np.uint8), ()), **{v.name: (np.dtype(v.dtype), v.sizes) for v in self.variables}}
+        if len(parts) == 1:
+            return {n: found.astype(kinds[n][0], copy=False) for n, found in parts[0][1].items()}
+        out = {n: np.empty((rows, *sizes), kind) for n, (kind, sizes) in kinds.items()}
+        for some, results in parts:
+            for n, found in results.items():
+                out[n][some] = found
+        return out
 
     @cached_property
     def _step(self) -> dict[Model, int]:
@@ -124,9 +136,9 @@ class Plan:
             yield self.models[which], np.flatnonzero((keys == key).all(axis=1))
 
     def _batch(
-        self, model: Model, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64],
-        out: dict[str, NDArray[Any]], notes: list[str], stop: Callable[[], bool],
-    ) -> None:  # fmt: skip
+        self, model: Model, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64], notes: list[str],
+        stop: Callable[[], bool],
+    ) -> dict[str, NDArray[Any]]:  # fmt: skip
         streams: dict[int, np.random.Generator] = {}
 
         def stream(row: int) -> np.random.Generator:
@@ -144,7 +156,7 @@ class Plan:
                 given[kind][name] = value
         for column, v in values.items():
             if column.target != "structure":
-                given[column.target][column.name] = v[chosen]
+                given[column.target][column.name] = v if chosen.size == v.size else v[chosen]
         shared = (model, self.setup, given["param"], given["start"])
         solved: Solved | Simulated
         if model.noise is None:
@@ -152,11 +164,10 @@ class Plan:
         else:
             paths = simulate_rows(*shared, words_of(self.seed, index[chosen]), stop)
             solved = Simulated(*shared, chosen.size, self.timed, stream, paths)
-        for m in self.measures:
-            for name, found in m.read(solved).items():
-                out[name][chosen] = found
-        out["status"][chosen], out["nsteps"][chosen] = solved.status, solved.main.nsteps
+        out = {name: found for m in self.measures for name, found in m.read(solved).items()}
+        out |= {"status": solved.status, "nsteps": solved.main.nsteps}  # measures may have changed the status
         notes += [f"cell {tuple(index[chosen[r]].tolist())}: {text}" for r, text in list(solved.failures.items())[:1]]
+        return out
 
     # ---------------------------------------------------------------- what it is, as data
 

@@ -16,6 +16,7 @@ from toymesa.solver.events import events_of
 from toymesa.solver.inputs import cells
 from toymesa.solver.options import controls, output_times
 from toymesa.solver.simulate import path_times
+from toymesa.solver.solve import warn_uphill
 from toymesa.sweep.axes import Names, design
 from toymesa.sweep.blocks import chunk_shape
 from toymesa.sweep.cells import Setup
@@ -88,6 +89,7 @@ def _flowing(
     given = [t] if until is None and alone and t is not None else t
     for m in models:
         times = output_times(given, until=until, discrete=m.discrete)
+        warn_uphill(m, times, stacklevel=6)
         if events is not None:
             events_of(m, events)
         if method == "closed" and not m.closed_forms:
