@@ -159,8 +159,11 @@ def _numerical(
     show: Callable[[int, int], None] | None,
 ) -> Outcome:
     n, rows = len(model.states), batch.bad.size
-    good, alone, methods = np.flatnonzero(~batch.bad), np.empty(0, dtype=np.int64), _ALONE
-    every = 0 < good.size == rows and not watched  # then nothing is copied, which for a million cells takes a while
+    every = (
+        rows > 0 and not watched and not batch.bad.any()
+    )  # nothing is copied then, which for many cells takes a while
+    good = np.arange(rows) if every else np.flatnonzero(~batch.bad)
+    alone, methods = np.empty(0, dtype=np.int64), _ALONE
     if not every:
         states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
         status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
@@ -193,8 +196,8 @@ def _settled(model: Model, how: Controls) -> Controls:
 
 def _used(steps: Array, methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:
     """The methods that made steps; ``alone``: cells that lanes left to a method one trajectory at a time."""
-    theirs = steps[alone].sum(axis=0)
-    names = [m for m, s, t in zip(methods, steps.sum(axis=0), theirs, strict=True) if s > t]
+    theirs, total = steps[alone].sum(axis=0), np.ones(steps.shape[0]) @ steps
+    names = [m for m, s, t in zip(methods, total, theirs, strict=True) if s > t]
     return names + [m for m, t in zip(_ALONE, theirs, strict=True) if t > 0]
 
 

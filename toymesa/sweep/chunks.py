@@ -2,7 +2,7 @@
 
 A sweep writes a chunk of every variable for every block, and through Zarr's event loop that costs more than computing small
 blocks. Each chunk here is byte for byte what Zarr writes for the codecs of ``layout`` (little-endian bytes, Zstandard,
-crc32c), and is moved into its place by rename, as Zarr does it. Everything else is read and written by Zarr.
+crc32c), and is moved into its place by rename, as Zarr does it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import numpy as np
 from numcodecs import Zstd
 from numpy.typing import NDArray
 
-from toymesa.sweep.layout import LEVEL
-
+LEVEL = 1  # of Zstandard
 _CODEC = Zstd(level=LEVEL)
 _SUM = 4  # bytes of a checksum
 
@@ -58,8 +57,10 @@ def put(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; what an interruption leaves ends with ``.partial``."""
     temporary = f"{path}.{uuid.uuid4().hex}.partial"
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
+        with open(temporary, "xb", buffering=0) as file:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
         os.replace(temporary, path)
     except Exception:
         Path(temporary).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from zarr.storage import LocalStore
 from toymesa.status import Status
 from toymesa.sweep.blocks import Blocks
 from toymesa.sweep.chunks import checked, checksum, decoded
-from toymesa.sweep.layout import DIGEST, INTEGRITY, ArraySpec, coordinates, layout
+from toymesa.sweep.layout import DIGEST, GROUP, INTEGRITY, ArraySpec, coordinates, layout
 from toymesa.sweep.metadata import (
     copies,
     layout_of,
@@ -27,10 +27,8 @@ from toymesa.sweep.metadata import (
     write_attributes,
 )
 from toymesa.sweep.plan import Plan
-from toymesa.sweep.store import root_attributes
+from toymesa.sweep.store import create_integrity, root_attributes
 from toymesa.sweep.writer import digest
-
-_GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def inspect(path: Path, progress: Callable[[int, int], None] | None = None) -> V
     if attrs is None:
         attrs = read_attributes(path)  # raises
     require_version(path, attrs)
-    if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
+    if not _readable(path / INTEGRITY / "zarr.json", GROUP):
         damaged.append(f"{INTEGRITY}/zarr.json")
     for spec in layout_of(attrs):
         if metadata_state(path, spec) != "whole":
@@ -105,16 +103,13 @@ def mend_metadata(path: Path, plan: Plan) -> list[str]:
             note = {"store_id": uuid.uuid4().hex, "rebuilt": "attributes lost, rebuilt from the plan"}
             whole = root_attributes(plan) | note
         write_attributes(path, whole)
-    if not _readable(path / INTEGRITY / "zarr.json", _GROUP):
+    if not _readable(path / INTEGRITY / "zarr.json", GROUP):
         damaged.append(f"{INTEGRITY}/zarr.json")
-        (path / INTEGRITY / "zarr.json").unlink(missing_ok=True)
-        zarr.create_group(LocalStore(path), zarr_format=3, path=INTEGRITY)
+        create_integrity(path)
     for spec in layout(plan):
-        file = path / spec.name / "zarr.json"
         if metadata_state(path, spec) != "whole":
             damaged.append(f"{spec.name}/zarr.json")
-            file.unlink(missing_ok=True)
-            spec.create(LocalStore(path))
+            spec.create(path)
     return damaged + mend_coordinates(path, plan)
 
 
@@ -122,7 +117,7 @@ def mend_coordinates(path: Path, plan: Plan) -> list[str]:
     """Write coordinates anew where they cannot be read or are not the plan's."""
     damaged = []
     for spec, values in coordinates(plan):
-        array: Any = zarr.open_array(LocalStore(path), path=spec.name, mode="r+")
+        array: Any = zarr.open_array(LocalStore(path), path=spec.name, mode="r")
         files = _chunks(path, spec.name, spec.shape[0], spec.chunks[0])
         try:
             same = np.array_equal(array[:], values) and all(f.exists() for f in files)
@@ -132,7 +127,7 @@ def mend_coordinates(path: Path, plan: Plan) -> list[str]:
             damaged.append(f"{spec.name}/c")
             for file in files:
                 file.unlink(missing_ok=True)
-            array[:] = values
+            spec.fill_with(path, values)
     return damaged
 
 

@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.abc.store import Store as ZarrStore
+from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from toymesa.status import Status
+from toymesa.sweep.chunks import LEVEL, encoded, put
 from toymesa.sweep.plan import Plan
 
 INTEGRITY = "integrity"
+GROUP: dict[str, Any] = {"attributes": {}, "zarr_format": 3, "node_type": "group"}  # of the group of that name
 DIGEST = f"{INTEGRITY}/digest"
 _COORDINATE_CHUNK = 2**16  # the same for every length, so that an axis can grow
-LEVEL = 1  # of Zstandard
-_COMPRESSION = (ZstdCodec(level=LEVEL), Crc32cCodec())
 
 
 @dataclass(frozen=True)
@@ -60,27 +60,25 @@ class ArraySpec:
         # "/" is that of stores of schema version 1, which do not say it
         return ArraySpec(**{"separator": "/", **data, **put, "fill": fill})
 
-    def create(self, store: ZarrStore) -> zarr.Array[Any]:
-        """Make the array, or its metadata anew; chunks that exist stay."""
-        return zarr.create_array(
-            store,
-            name=self.name,
-            shape=self.shape,
-            chunks=self.chunks,
-            dtype=self.dtype,
-            fill_value=self.fill,
-            compressors=list(_COMPRESSION),
-            dimension_names=list(self.dims),
-            attributes=self.attrs,
-            chunk_key_encoding={"name": "default", "separator": self.separator},
-            config={"write_empty_chunks": True},  # a chunk equal to its fill value is a result like any other
-            zarr_format=3,
-        )
+    def create(self, path: Path) -> None:
+        """Make the array in the store at ``path``, or its metadata anew; chunks that exist stay."""
+        (path / self.name).mkdir(parents=True, exist_ok=True)
+        put(path / self.name / "zarr.json", self._text)
+
+    def fill_with(self, path: Path, values: NDArray[Any]) -> None:
+        """Write every chunk of an array of one dimension."""
+        for i in range(-(-values.size // self.chunks[0])):
+            part = values[i * self.chunks[0] : (i + 1) * self.chunks[0]]
+            put(self.file(path, (i,)), encoded(part, self.dtype, self.chunks, self.fill))
 
     def metadata(self) -> dict[str, Any]:
         """What its ``zarr.json`` must say."""
-        found: dict[str, Any] = json.loads(_metadata(json.dumps(self.data(), sort_keys=True)))
+        found: dict[str, Any] = json.loads(self._text)
         return found
+
+    @property
+    def _text(self) -> bytes:
+        return _metadata(json.dumps(self.data(), sort_keys=True))
 
     def file(self, path: Path, position: tuple[int, ...]) -> Path:
         """The file of the chunk that stands at ``position`` along the first dimensions, in a store at ``path``."""
@@ -93,7 +91,19 @@ def _metadata(spec: str) -> bytes:
     """The text of the ``zarr.json`` of a spec; asked for several times in every sweep, and by every worker."""
     memory = zarr.storage.MemoryStore()
     made = ArraySpec.of(json.loads(spec))
-    made.create(memory)
+    zarr.create_array(
+        memory,
+        name=made.name,
+        shape=made.shape,
+        chunks=made.chunks,
+        dtype=made.dtype,
+        fill_value=made.fill,
+        compressors=[ZstdCodec(level=LEVEL), Crc32cCodec()],
+        dimension_names=list(made.dims),
+        attributes=made.attrs,
+        chunk_key_encoding={"name": "default", "separator": made.separator},
+        zarr_format=3,
+    )
     return memory._store_dict[f"{made.name}/zarr.json"].to_bytes()
 
 

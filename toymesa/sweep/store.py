@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from toymesa.errors import StoreCorrupt, StoreError
-from toymesa.sweep.layout import INTEGRITY, coordinates, digests, layout, results
+from toymesa.sweep.chunks import put
+from toymesa.sweep.layout import GROUP, INTEGRITY, coordinates, layout
 from toymesa.sweep.lock import Lock
 from toymesa.sweep.metadata import layout_of, read_attributes, require_metadata, write_attributes
 from toymesa.sweep.plan import OLDEST, SCHEMA, Plan
@@ -57,13 +58,18 @@ def create(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
 
 def build(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
     """Write group, arrays and coordinates; used for creation and repair alike."""
-    store = LocalStore(path)
-    zarr.create_group(store, zarr_format=3, path=INTEGRITY, overwrite=False)
-    for spec in [*results(plan), digests(plan)]:
-        spec.create(store)
+    create_integrity(path)
+    for spec in layout(plan):
+        spec.create(path)
     for spec, values in coordinates(plan):
-        spec.create(store)[:] = values
+        spec.fill_with(path, values)
     write_attributes(path, attrs)
+
+
+def create_integrity(path: Path) -> None:
+    """Make the group of that name, or its metadata anew."""
+    (path / INTEGRITY).mkdir(parents=True, exist_ok=True)
+    put(path / INTEGRITY / "zarr.json", json.dumps(GROUP).encode())
 
 
 def root_attributes(plan: Plan) -> dict[str, Any]:
@@ -138,7 +144,6 @@ def grow(path: Path, plan: Plan) -> None:
         if not isinstance(found, zarr.Array):
             raise StoreCorrupt(f"{spec.name} is no array in {str(path)!r}")
         if tuple(found.shape) != spec.shape or dict(found.attrs) != spec.attrs:
-            (path / spec.name / "zarr.json").unlink()
-            spec.create(LocalStore(path))
+            spec.create(path)
     for spec, values in coordinates(plan):
-        zarr.open_array(LocalStore(path), path=spec.name, mode="r+")[:] = values
+        spec.fill_with(path, values)
