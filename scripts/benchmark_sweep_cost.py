@@ -5,6 +5,7 @@ Usage: python scripts/benchmark_sweep_cost.py [SIDE] [ROUNDS]; a grid of SIDE x 
 and two workers, and the ratios. On a busy machine only the ratios of processor time mean something.
 """
 
+import itertools
 import sys
 import tempfile
 import time
@@ -41,6 +42,12 @@ def timed(call):
 
 
 def main() -> None:
+    """Measure in a directory of its own, which is removed afterwards."""
+    with tempfile.TemporaryDirectory() as place:
+        measure(place)
+
+
+def measure(place: str) -> None:
     """Measure, interleaved, and print."""
     side = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
@@ -54,12 +61,12 @@ def main() -> None:
     def kernel(workers):
         run_batch(compiled, np.array([END]), batch.starts, batch.params, Controls(method="lanes"), threads=workers)
 
+    places = (Path(place) / str(i) for i in itertools.count())
+
     def sweep(workers):
-        with tempfile.TemporaryDirectory() as place:
-            store = Path(place) / "store"
-            tm.sweep(
-                model, over, t=END, measure=["loss"], store=store, workers=workers, progress=lambda done, total: None
-            )
+        tm.sweep(
+            model, over, t=END, measure=["loss"], store=next(places), workers=workers, progress=lambda done, total: None
+        )
 
     tm.sweep(model, {"decay": [0.01]}, t=END, measure=["loss"], progress=False)  # compiles
     found = []

@@ -37,9 +37,10 @@ class Writer:
     def write(self, block: int, out: Mapping[str, NDArray[Any]]) -> None:
         """Results (row, ...) of all cells of a block, in C order."""
         sizes, position = self.plan.blocks.sizes(block), self.plan.blocks.position(block)
-        files = {n: self.specs[n].file(self.path, position) for n in ("status", DIGEST, *out)}
-        for file in files.values():  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
-            file.unlink(missing_ok=True)
+        files = {n: self.specs[n].file(self.path, position) for n in (DIGEST, *out)}
+        if files["status"].exists():  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
+            files["status"].unlink()
+            files[DIGEST].unlink(missing_ok=True)
         data = {n: self._encoded(n, v.reshape(*sizes, *v.shape[1:])) for n, v in out.items()}
         total = digest(self.identity, position, {n: checksum(d) for n, d in data.items()})
         data[DIGEST] = self._encoded(DIGEST, np.full((1,) * len(sizes), total))
