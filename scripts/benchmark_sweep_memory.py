@@ -65,7 +65,7 @@ def main() -> None:
         f"slopes: {per_chunk:.0f} bytes a cell of a block, {per_block:.0f} bytes a block, {disk:.2f} bytes of disk a cell"
     )
     for total in (1e8, 1e12):
-        block = max(256, min(total // 64, 65536), min(total // 100_000, 2**22))
+        block = max(256, min(total // 48, 65536), min(total // 100_000, 2**22))
         axes, number = 2 * 8 * np.sqrt(total), total / block
         peak = base + per_chunk * (block - chunk) + per_block * number + axes
         print(

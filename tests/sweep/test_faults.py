@@ -410,6 +410,29 @@ def test_another_schema_is_named(copied):
         tm.open_sweep(copied)
 
 
+def test_a_store_of_the_first_schema_is_read_and_not_written(copied, fresh):
+    """It had a directory for each chunk (c/1/0 instead of c.1.0), and other digests."""
+    from toymesa.sweep.metadata import read_attributes, write_attributes
+
+    attrs = read_attributes(copied)
+    layout = json.loads(attrs["layout"])
+    for array in layout:
+        del array["separator"]
+        place = copied / array["name"]
+        for chunk in sorted(place.glob("c.*")):
+            moved = place.joinpath(*chunk.name.split("."))
+            moved.parent.mkdir(parents=True, exist_ok=True)
+            chunk.rename(moved)
+        document = json.loads((place / "zarr.json").read_text())
+        document["chunk_key_encoding"]["configuration"]["separator"] = "/"
+        (place / "zarr.json").write_text(json.dumps(document))
+    write_attributes(copied, attrs | {"schema_version": 1, "layout": json.dumps(layout)})
+    xr.testing.assert_equal(tm.open_sweep(copied).load(), fresh)
+    for call in (lambda: run(copied, resume=True), lambda: run(copied, verify=True), lambda: tm.verify_sweep(copied)):
+        with pytest.raises(StoreError, match="schema version 1; this toymesa writes 2: open_sweep reads it"):
+            call()
+
+
 def test_other_versions_are_warned_about(copied, caplog):
     from toymesa.sweep.metadata import read_attributes, write_attributes
 

@@ -75,7 +75,7 @@ class _Threads:
     """Threads around kernels that release the interpreter: no server, no port, no copies."""
 
     def __init__(self, job: Job, workers: int) -> None:
-        self.job, self.width = job, workers
+        self.job, self.width = job, 2 * workers  # who is done finds the next block waiting
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="toymesa")
 
