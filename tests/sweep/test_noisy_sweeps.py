@@ -316,3 +316,10 @@ def test_optimizers_of_a_sweep_file(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert main(["sweep", "p.toml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == {"ok": 2}
+
+
+@pytest.mark.parametrize("ks", [[0.5, 200.0], [200.0, 0.5]])
+def test_the_step_of_the_first_cell_is_that_of_simulate(ks):
+    data = tm.sweep(models.OU, {"k": ks}, t=1.0, paths=3, rng=0, progress=False)
+    alone = tm.simulate(models.OU, 1.0, paths=3, params={"k": ks[0]}, rng=0)
+    assert json.loads(data.attrs["spec"])["step"] == alone.attrs["step"] == (1e-3 if ks[0] < 1 else 1e-4)

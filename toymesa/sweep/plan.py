@@ -135,10 +135,10 @@ class Plan:
             which = self.which[tuple(int(k) for k in key)]
             yield self.models[which], np.flatnonzero((keys == key).all(axis=1))
 
-    def _batch(
-        self, model: Model, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64], notes: list[str],
-        stop: Callable[[], bool],
-    ) -> dict[str, NDArray[Any]]:  # fmt: skip
+    def given(
+        self, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64]
+    ) -> tuple[Callable[[int], np.random.Generator], dict[str, dict[str, Any]]]:
+        """The random numbers of each of some cells, and "param" or "start" -> name -> a number, or one for each of them."""
         streams: dict[int, np.random.Generator] = {}
 
         def stream(row: int) -> np.random.Generator:
@@ -157,6 +157,13 @@ class Plan:
         for column, v in values.items():
             if column.target != "structure":
                 given[column.target][column.name] = v if chosen.size == v.size else v[chosen]
+        return stream, given
+
+    def _batch(
+        self, model: Model, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64], notes: list[str],
+        stop: Callable[[], bool],
+    ) -> dict[str, NDArray[Any]]:  # fmt: skip
+        stream, given = self.given(index, values, chosen)
         shared = (model, self.setup, given["param"], given["start"])
         solved: Solved | Simulated
         if model.noise is None:

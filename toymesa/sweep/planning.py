@@ -13,9 +13,9 @@ import xarray as xr
 from toymesa.arguments import generator, numbers, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.solver.events import events_of
-from toymesa.solver.inputs import cells
+from toymesa.solver.inputs import cells, rows_of
 from toymesa.solver.options import controls, output_times
-from toymesa.solver.simulate import path_times
+from toymesa.solver.simulate import path_times, usual_step
 from toymesa.solver.solve import warn_uphill
 from toymesa.sweep.axes import Names, design
 from toymesa.sweep.blocks import chunk_shape
@@ -60,7 +60,24 @@ def plan(
         chunk_shape(found.shape, chunk, weight),
     )  # fmt: skip
     _check(out)
-    return out
+    return _stepped(out)
+
+
+def _stepped(p: Plan) -> Plan:
+    """The plan of a model with noise with the step that ``simulate`` takes where none is given.
+
+    It is read off at the first cell, which has no other neighbours in a longer sweep; of several models the shortest.
+    """
+    if p.setup.paths is None or p.setup.step is not None:
+        return p
+    first, end, steps = p.blocks.index(0, 0, 1), p.setup.times[-1], []
+    for m in p.models:
+        _, given = p.given(first, p.design.values(first), np.zeros(1, dtype=np.int64))
+        try:
+            steps.append(usual_step(m, rows_of(m, given["start"], given["param"], 1), end))
+        except DomainError:  # it cannot be started there, which its status will say
+            steps.append(end / 1000)
+    return replace(p, setup=replace(p.setup, step=min(steps)))
 
 
 def root_seed(rng: Any) -> int:
@@ -125,7 +142,7 @@ def _noisy(
     setup = Setup(
         times=tuple(map(float, times)), until=None, events=None, method=method, **how,
         paths=PATHS if paths is None else whole("paths", paths, 1, 2**32 - 1),
-        step=float(times[-1]) / 1000 if step is None else scalar("step", step, 0.0, low_open=True),
+        step=None if step is None else scalar("step", step, 0.0, low_open=True),
     )  # fmt: skip
     for m in models:
         require_room(m, setup)

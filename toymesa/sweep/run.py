@@ -68,8 +68,9 @@ def sweep(
     t, until, events, method, rtol, atol, max_step, first_step, max_steps : as in ``solve``, but a scalar ``t`` gives the
         end alone; a list gives results over ``time``. For maps ``t`` counts steps. Under "auto" a cell for which a
         closed form in time holds uses it.
-    paths, step : of a model with noise, as in ``simulate``: paths of each cell (default 1000) and their largest step. Path i
-        of a cell depends on ``rng``, i and the cell's place along the axes alone.
+    paths, step : of a model with noise, as in ``simulate``: paths of each cell (default 1000) and their largest step
+        (default: that of ``simulate`` in the first cell, for all). Path i of a cell depends on ``rng``, i and the cell's
+        place along the axes alone.
     params, start : fixed values; a function of a Generator is drawn anew in every cell, from a stream of the cell's own.
     design : "grid", "points", "random", "sobol" or "halton"; the last three take ``samples`` points from ranges
         ``(low, high)`` or ``(low, high, "log")`` along the dimension ``sample``.
