@@ -17,6 +17,8 @@ PROGRAM = nb.types.FunctionType(_SIGNATURE)
 class Program(WrapperAddressProtocol):
     """A program at its address, by numba's protocol for functions that it did not compile."""
 
+    _numba_type_ = PROGRAM  # so that it need not be found out on every call
+
     def __init__(self, program: Any) -> None:
         self._program = program
 
