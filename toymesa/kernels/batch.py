@@ -6,8 +6,7 @@ Every row is integrated alone, so its bits depend on nothing but itself.
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.arguments import finite_rows
-from toymesa.kernels.arrays import array_function, symbols_of
+from toymesa.kernels.arrays import symbols_of
 from toymesa.kernels.blocks import in_blocks
 from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
 from toymesa.kernels.columns import Columns
+from toymesa.kernels.formulas import evaluate_formulas
 from toymesa.kernels.generate import CompiledModel, observed
-from toymesa.kernels.lanes.grid import grid_function
 from toymesa.kernels.lanes.run import Run, run_lanes
+from toymesa.kernels.watched import Steps, Watch
 from toymesa.symbolic.model import TIME
 
 Array = NDArray[np.float64]
 _BLOCK = 64
-_READ = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +71,6 @@ class Batch:
         return self.report[:, REPORT:]
 
 
-@dataclass(frozen=True)
-class Record:
-    """Every accepted step of one trajectory. segments: (step, (t, h)); coefficients: (step, power of theta, state)."""
-
-    segments: Array
-    coefficients: Array
-
-
 def run_batch(
     compiled: CompiledModel,
     times: Array,
@@ -88,18 +79,32 @@ def run_batch(
     controls: Controls,
     *,
     t0: float = 0.0,
+    watch: Watch | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Batch:
-    """Integrate rows of ``starts`` (row, state) with ``params`` (row, parameter) to the common ``times``."""
+    """Integrate rows of ``starts`` (row, state) with ``params`` (row, parameter) to the common ``times``.
+
+    watch: events to look for on the way, filled with what is seen of them. In lanes a sure crossing of a terminal one
+    ends a trajectory (``watch.ended``).
+    """
     starts, params = (a if isinstance(a, Columns) else Columns.of(a) for a in (starts, params))
     if controls.method in LANES:
-        return _lanes(compiled, times, starts, params, controls, t0, threads, progress)
+        return _lanes(compiled, times, starts, params, controls, t0, watch, threads, progress)
     rows, begin, given = starts.rows, starts.table, params.table
     count = 1 if controls.steady else times.size
     states = np.full((rows, count, compiled.n), np.nan)
     status = np.zeros(rows, dtype=np.int64)
     report = np.zeros((rows, REPORT + compiled.n))
+    if watch is not None:
+        for row in range(rows):
+            states[row], status[row], report[row], steps = record(
+                compiled, times, begin[row], given[row], controls, t0=t0, row=row
+            )
+            watch.look(steps, params)
+            if progress is not None:
+                progress(row + 1, rows)
+        return Batch(states, status, report)
     run = _map_rows if compiled.model.discrete else _flow_rows
 
     compiled.field  # noqa: B018  # compiled here once, not by every thread
@@ -131,8 +136,8 @@ def _flow_rows(
 
 
 def _lanes(
-    compiled: CompiledModel, times: Array, starts: Columns, params: Columns, c: Controls, t0: float, threads: int | None,
-    progress: Callable[[int, int], None] | None,
+    compiled: CompiledModel, times: Array, starts: Columns, params: Columns, c: Controls, t0: float, watch: Watch | None,
+    threads: int | None, progress: Callable[[int, int], None] | None,
 ) -> Batch:  # fmt: skip
     """In lanes; what those give up (a lost pivot, an interpolant without a value) is solved one trajectory at a time."""
     rows = starts.rows
@@ -147,62 +152,62 @@ def _lanes(
         atol=c.absolute(compiled.n), first_step=c.first_step, max_step=c.max_step, max_steps=c.max_steps, steady=c.steady,
     )  # fmt: skip
     columns, given_up = run_lanes(
-        compiled.model, run, starts, params, out.states, out.report, out.status, threads=threads, progress=progress
-    )
-    if given_up.size:
-        alone = run_batch(
-            compiled,
-            times,
-            starts.take(given_up),
-            params.take(given_up),
-            # Taylor's method has no form outside the lanes
-            replace(c, method="auto" if c.method == "taylor-lanes" else LANES[c.method]),
-            t0=t0,
-            threads=threads,
-        )
-        out.states[given_up], out.status[given_up], out.report[given_up] = alone.states, alone.status, alone.report
+        compiled.model, run, starts, params, out.states, out.report, out.status, watch=watch, threads=threads,
+        progress=progress,
+    )  # fmt: skip
     first, high, implicit = (f"{name}-lanes" for name in columns)
-    return replace(out, methods=(first, high, implicit), elsewhere=given_up)
+    out = replace(out, methods=(first, high, implicit))
+    return again(compiled, times, starts, params, c, out, given_up, t0=t0, watch=watch, threads=threads)
+
+
+def again(
+    compiled: CompiledModel, times: Array, starts: Columns, params: Columns, c: Controls, out: Batch, rows: NDArray[np.int64],
+    *, t0: float = 0.0, watch: Watch | None = None, threads: int | None = None,
+) -> Batch:  # fmt: skip
+    """What lanes left in ``out``, with some rows solved again, one trajectory at a time."""
+    if not rows.size:
+        return out
+    # Taylor's method has no form outside the lanes
+    how = replace(c, method="auto" if c.method == "taylor-lanes" else LANES[c.method])
+    mine = None if watch is None else watch.part(rows)
+    alone = run_batch(compiled, times, starts.take(rows), params.take(rows), how, t0=t0, watch=mine, threads=threads)
+    if watch is not None and mine is not None:
+        watch.put(rows, mine)
+    out.states[rows], out.status[rows], out.report[rows] = alone.states, alone.status, alone.report
+    return replace(out, elsewhere=np.union1d(out.elsewhere, rows))
 
 
 def record(
-    compiled: CompiledModel, times: Array, start: Array, params: Array, controls: Controls, *, t0: float = 0.0
-) -> tuple[Array, int, Array, Record]:
-    """One trajectory with every accepted step: states at ``times``, status, report, and the steps."""
+    compiled: CompiledModel,
+    times: Array,
+    start: Array,
+    params: Array,
+    controls: Controls,
+    *,
+    t0: float = 0.0,
+    row: int = 0,
+) -> tuple[Array, int, Array, Steps]:
+    """One trajectory with every accepted step: states at ``times``, status, report, and the steps (of ``row``)."""
     from toymesa.kernels.integrate import integrate
 
     c, capacity = controls, 256
     while True:
         out = np.full((1 if controls.steady else times.size, compiled.n), np.nan)
         report = np.zeros(REPORT + compiled.n)
-        steps = Record(np.zeros((capacity, 2)), np.zeros((capacity, POWERS, compiled.n)))
+        segments, coefficients = np.zeros((capacity, 2)), np.zeros((capacity, POWERS, compiled.n))
         status = integrate(
             compiled.field, METHODS[c.method], t0, times, start, params, c.rtol, c.absolute(compiled.n), c.first_step,
             c.max_step, c.max_steps, c.fixed, c.steady, np.asarray(compiled.algebraic, dtype=np.int64), out, report,
-            steps.segments, steps.coefficients,
+            segments, coefficients,
         )  # fmt: skip
         accepted = int(report[2:5].sum())
         if accepted <= capacity:
-            return out, int(status), report, Record(steps.segments[:accepted], steps.coefficients[:accepted])
+            begin, length = np.abs(segments[:accepted] - [t0, 0.0]).T
+            made = coefficients[:accepted]
+            ends = np.concatenate([made[1:, 0], report[None, REPORT:]])[:accepted]
+            rows, events = np.full(accepted, row), np.zeros(accepted, dtype=np.int64)
+            return out, int(status), report, Steps(rows, begin, length, made, ends, events)
         capacity = accepted  # deterministic: the second run makes the same steps
-
-
-def interpolate(steps: Record, times: Array) -> Array:
-    """States (time, state) at times inside the recorded steps."""
-    ends = steps.segments[:, 0] + steps.segments[:, 1]
-    backward = steps.segments[0, 1] < 0
-    index = np.searchsorted(-ends if backward else ends, -times if backward else times)
-    index = np.clip(index, 0, ends.size - 1)
-    return evaluate(steps.coefficients[index], (times - steps.segments[index, 0]) / steps.segments[index, 1])
-
-
-def evaluate(coefficients: Array, theta: Array) -> Array:
-    """Interpolants (step, power, state) at theta: (step,) gives (step, state), (step, node) gives (step, node, state)."""
-    spread = coefficients[(slice(None), slice(None), *[None] * (theta.ndim - 1))]
-    value = np.zeros_like(spread[:, 0])
-    for k in range(POWERS - 1, -1, -1):
-        value = value * theta[..., None] + spread[:, k]
-    return value
 
 
 def _map_rows(
@@ -249,42 +254,8 @@ def observe_batch(
         columns |= {s: states[..., i] for i, s in enumerate(model.states)}
         columns |= {s: c if isinstance(c, float) else c[:, None] for s, c in zip(model.params, given, strict=True)}
         used = symbols_of(*exprs)
-        _evaluate(exprs, {s: c for s, c in columns.items() if s in used}, out)
+        evaluate_formulas(exprs, {s: c for s, c in columns.items() if s in used}, out)
     lost = ~finite_rows(states)
     if lost.any():
         out[:, lost] = np.nan
     return np.moveaxis(out, 0, -1)
-
-
-def _evaluate(exprs: Sequence[Any], columns: Mapping[Any, Array | float], out: Array) -> None:
-    """Formulas of columns, always by the same code, so that a number's bits depend on its own row alone.
-
-    columns: (row, time) or (row, 1); (time,) or a number where all rows have the same.
-    """
-    vectors = grid_function((), list(columns), exprs)
-    _, rows, count = out.shape
-    height = min(max(1, _READ // max(count, 1)), rows)  # as many rows at a time as stay in a cache
-    function = array_function(list(columns), exprs) if vectors is None else None
-    spare: deque[Array] = deque()  # tables of arguments: what is the same in all rows is written only once into each
-
-    def evaluate_block(here: slice) -> None:
-        try:
-            table, size = spare.pop(), here.stop - here.start
-        except IndexError:  # one for each thread
-            table, size = np.empty((len(columns), height, count)), here.stop - here.start
-            for k, column in enumerate(columns.values()):
-                if np.ndim(column) < 2:
-                    table[k] = column
-        for line, column in zip(table, columns.values(), strict=True):
-            if isinstance(column, np.ndarray) and column.ndim == 2:
-                line[:size] = column[here]
-        arguments = table[:, :size].reshape(len(columns), -1)
-        results = [result[here].reshape(1, -1) for result in out]
-        if vectors is not None:
-            vectors(np.empty((1, 0)), arguments, results, threads=1)
-        elif function is not None:
-            for result, values in zip(results, function(*arguments), strict=True):
-                result[:] = values
-        spare.append(table)
-
-    in_blocks(rows, height, evaluate_block, least=16)

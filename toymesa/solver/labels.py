@@ -23,13 +23,35 @@ from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
 
+@dataclass(frozen=True)
+class Crossings:
+    """Crossings of an event: of which row, (crossing,), at which time, and the states there, (crossing, state).
+
+    By row, and in a row in order of travel.
+    """
+
+    rows: NDArray[np.int64]
+    times: Array
+    states: Array
+
+    def table(self, rows: int) -> tuple[Array, Array, NDArray[np.int64]]:
+        """Times (row, crossing) and states (row, crossing, state), padded with NaN, and how many there are in each row."""
+        count = np.bincount(self.rows, minlength=rows)
+        width = int(count.max(initial=0))
+        place = np.arange(self.rows.size) - (np.cumsum(count) - count)[self.rows]
+        times = np.full((rows, width), np.nan)
+        states = np.full((rows, width, self.states.shape[1]), np.nan)
+        times[self.rows, place], states[self.rows, place] = self.times, self.states
+        return times, states, count
+
+
 @dataclass
 class Outcome:
     """What a route computed, a row a cell.
 
     states: (row, time, state). status, when: how and at which time each ended, in the state ``reached``. steps:
-    accepted, by method. label: the method used. found: event name -> times and states a row. undefined: the name of an
-    event or observable that was no finite number somewhere.
+    accepted, by method. label: the method used. found: the crossings of each event. undefined: the name of an event or
+    observable that was no finite number somewhere.
     """
 
     states: Array
@@ -38,7 +60,7 @@ class Outcome:
     when: Array
     reached: Array
     label: str
-    found: dict[str, list[tuple[Array, Array]]] = field(default_factory=dict)
+    found: dict[str, Crossings] = field(default_factory=dict)
     undefined: str | None = None
 
     @property
@@ -56,8 +78,8 @@ def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: O
     columns |= observables
     data: dict[str, Any] = {n: (dims, v.reshape(shape), _meaning(model, n)) for n, v in columns.items()}
     data |= _endings(batch, outcome, steady=how.steady)
-    for name, hits in outcome.found.items():
-        data |= _event_variables(name, hits, batch, len(model.states))
+    for name, crossings in outcome.found.items():
+        data |= _event_variables(name, crossings, batch)
     coords: dict[str, Any] = dict(batch.coords)
     if not how.steady:
         coords["time"] = ("time", times, {"long_name": _of_time(model)})
@@ -122,18 +144,13 @@ def _endings(batch: Cells, outcome: Outcome, *, steady: bool) -> dict[str, Any]:
     return out
 
 
-def _event_variables(name: str, hits: list[tuple[Array, Array]], batch: Cells, n: int) -> dict[str, Any]:
-    width = max((x.size for x, _ in hits), default=0)
-    times = np.full((len(hits), width), np.nan)
-    states = np.full((len(hits), width, n), np.nan)
-    for row, (x, s) in enumerate(hits):
-        times[row, : x.size], states[row, : x.size] = x, s
-    dim = f"event_{name}_index"
-    count = np.array([x.size for x, _ in hits], dtype=np.int64)
+def _event_variables(name: str, crossings: Crossings, batch: Cells) -> dict[str, Any]:
+    times, states, count = crossings.table(batch.bad.size)
+    dim, shape = f"event_{name}_index", (*batch.shape, times.shape[1])
     return {
-        f"event_{name}": ((*batch.dims, dim), times.reshape(*batch.shape, width), {"long_name": f"times of {name}"}),
+        f"event_{name}": ((*batch.dims, dim), times.reshape(shape), {"long_name": f"times of {name}"}),
         f"event_{name}_count": (batch.dims, count.reshape(batch.shape), {"long_name": f"number of {name}"}),
-        f"event_{name}_state": ((*batch.dims, dim, "state"), states.reshape(*batch.shape, width, n), {}),
+        f"event_{name}_state": ((*batch.dims, dim, "state"), states.reshape(*shape, states.shape[2]), {}),
     }
 
 

@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 
 from toymesa.arguments import Array, generator, whole
 from toymesa.errors import ArgumentError, DomainError, ToymesaWarning, named_arguments
-from toymesa.kernels.batch import Controls, interpolate, record, run_batch
+from toymesa.kernels.batch import Batch, Controls, again, run_batch
 from toymesa.kernels.codes import LANES
+from toymesa.kernels.events import Event
 from toymesa.kernels.generate import compile_model
 from toymesa.kernels.lanes.formulas import unsuited
+from toymesa.kernels.lanes.watch import unreadable
+from toymesa.kernels.watched import Watch
 from toymesa.solver import exact
-from toymesa.solver.events import Event, crossings, events_of
+from toymesa.solver.crossings import locate
+from toymesa.solver.events import events_of
 from toymesa.solver.inputs import Cells, cells
-from toymesa.solver.labels import Outcome, labelled, raise_failure
+from toymesa.solver.labels import Crossings, Outcome, labelled, raise_failure
 from toymesa.solver.options import Progress, controls, output_times, shown
 from toymesa.status import Status
 from toymesa.symbolic.model import InternalTimeForm, Model
@@ -65,11 +69,14 @@ def solve(
         series), "rodas5p-lanes", and "lanes": Tsit5 or DOP853 by the tolerance, Taylor series where they are tight and the
         rates polynomials whose series are cheap, and Rodas5P for what turns stiff. Explicit steps see no pulse that is
         narrow beside the quiet time before it: max_step is for those. One trajectory at a time: "tsit5", "dop853",
-        "rodas5p". "auto" takes a closed form where it holds in all cells, else "lanes"; with events, algebraic
-        states or an inner run, an explicit method that switches to Rodas5P and back, one trajectory at a time.
+        "rodas5p". "auto" takes a closed form where it holds in all cells (none with events), else "lanes"; with algebraic
+        states, an inner run or an event that lanes have no function for, an explicit method that switches to Rodas5P and
+        back, one trajectory at a time.
     rtol, atol : local error per step is kept below atol + rtol |x|; atol may be one number a state.
-    events : name -> expression, formula text, or (expression, {"direction": -1|0|1, "terminal": bool}). Every sign
-        change is found, also several within one step; a zero at the start and a tangency are none.
+    events : name -> expression, formula text, or (expression, {"direction": -1|0|1, "terminal": bool}). Every zero at
+        which the sign changes is found, also several within one step; one at the start, a tangency and a pole are none.
+        Located to rounding on the interpolant of the step, which has the tolerance of the solution. What lies behind the
+        first crossing of a terminal event is NaN; with ``until`` the state there is the result.
     until : "steady": stop when moving at the current rate for as long again would change no state by more than its
         tolerance. The result then has no time dimension, and ``t_steady``.
     on_fail : "raise" (a single trajectory raises SolveError; a batch always records) or "status".
@@ -168,14 +175,17 @@ def _numerical(
         states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
         status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
         out = Outcome(states, status, np.zeros((rows, 3)), np.zeros(rows), np.full((rows, n), np.nan), "")
-    if watched:
-        _watch(model, batch, times, how, watched, out, show)
-    elif good.size:
-        how = _settled(model, how)
-        starts, params = batch.start_columns, batch.param_columns
-        if not every:
-            starts, params = starts.take(good), params.take(good)
-        result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
+    if watched and model.discrete:
+        raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
+    if good.size or watched:
+        how = _settled(model, how, watched)
+        if watched:
+            result = _watch(model, batch, good, times, how, watched, out, threads, show)
+        else:
+            starts, params = batch.start_columns, batch.param_columns
+            if not every:
+                starts, params = starts.take(good), params.take(good)
+            result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
         if every:
             out = Outcome(result.states, result.status, result.steps, result.report[:, 0], result.reached, "")
         else:
@@ -186,9 +196,13 @@ def _numerical(
     return out
 
 
-def _settled(model: Model, how: Controls) -> Controls:
-    """The controls with "auto" settled: lanes for every model that has a form for them."""
+def _settled(model: Model, how: Controls, watched: tuple[Event, ...]) -> Controls:
+    """The controls with "auto" settled: lanes for every model that has a form for them, and so have its events."""
     reason = unsuited(model)
+    if not reason and (name := unreadable(model, watched)):
+        if how.method in LANES:
+            raise ArgumentError(f"events[{name!r}] has a function without a form in method {how.method!r}; use 'auto'")
+        reason = "has events without a form in lanes"
     if how.method in LANES and reason:
         raise ArgumentError(f"method {how.method!r} does not solve {model.name!r}, which {reason}; use 'auto'")
     return replace(how, method="lanes") if how.method == "auto" and not reason else how
@@ -202,46 +216,35 @@ def _used(steps: Array, methods: tuple[str, ...], alone: NDArray[np.int64]) -> l
 
 
 def _watch(
-    model: Model, batch: Cells, times: Array, how: Controls, watched: tuple[Event, ...], out: Outcome,
-    show: Callable[[int, int], None] | None,
-) -> None:  # fmt: skip
-    """Every cell in turn, with its steps recorded and its events located; ``out`` is filled in place."""
-    if model.discrete:
-        raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
-    if how.method in LANES:
-        raise ArgumentError(f"events are located one trajectory at a time; use method='auto' instead of {how.method!r}")
-    compiled, rows = compile_model(model), batch.bad.size
-    hits: list[list[tuple[Array, Array]]] = [[] for _ in watched]
-    for row in range(rows):
-        if batch.bad[row]:
-            for h in hits:
-                h.append((np.empty(0), np.empty((0, compiled.n))))
-            continue
-        states, code, report, taken = record(compiled, times, batch.starts[row], batch.params[row], how)
-        ended, undefined = _locate(watched, taken, batch.params[row], hits)
-        if ended is not None:
-            if not how.steady:
-                states[np.abs(times) > abs(ended)] = np.nan
-            code = int(Status.OK)
-        if undefined is not None and code == Status.OK:
-            code, out.undefined = int(Status.OVERFLOW), undefined
-        out.states[row], out.status[row], out.steps[row] = states, code, report[2:5]
-        out.when[row], out.reached[row] = report[0] if ended is None else ended, report[-compiled.n :]
-        if show is not None:
-            show(row + 1, rows)
-    out.found = {e.name: h for e, h in zip(watched, hits, strict=True)}
-
-
-def _locate(
-    watched: tuple[Event, ...], taken: Any, params: Array, hits: list[list[tuple[Array, Array]]]
-) -> tuple[float | None, str | None]:
-    """All crossings up to the first of a terminal event: the time of that, and the name of an event that is no number."""
-    found = [crossings(e, taken, params) for e in watched]
-    ends = [c.times[0] for e, c in zip(watched, found, strict=True) if e.terminal and c.times.size]
-    end = min(ends, key=abs) if ends else None
-    for h, c in zip(hits, found, strict=True):
-        kept = c.times if end is None else c.times[np.abs(c.times) <= abs(end)]
-        h.append((kept, interpolate(taken, kept) if kept.size else np.empty((0, taken.coefficients.shape[2]))))
-    reach = math.inf if end is None else abs(end)
-    undefined = next((e.name for e, c in zip(watched, found, strict=True) if c.undefined < reach), None)
-    return None if end is None else float(end), undefined
+    model: Model, batch: Cells, good: NDArray[np.int64], times: Array, how: Controls, events: tuple[Event, ...],
+    out: Outcome, threads: int | None, show: Callable[[int, int], None] | None,
+) -> Batch:  # fmt: skip
+    """The usable cells with their events located; ``out`` gets crossings, and ends where a terminal event was crossed."""
+    compiled, starts, params = compile_model(model), batch.start_columns.take(good), batch.param_columns.take(good)
+    watch = Watch(model, events, good.size, -1.0 if times[-1] < 0 else 1.0)
+    result = run_batch(compiled, times, starts, params, how, watch=watch, threads=threads, progress=show)
+    span = abs(float(times[-1]))
+    found, ends = locate(watch, params, span, threads=threads)
+    # a lane that rounding let stop at what is no crossing
+    mistaken = np.flatnonzero(watch.ended & np.isinf(ends))
+    if mistaken.size:
+        result = again(compiled, times, starts, params, how, result, mistaken, watch=watch, threads=threads)
+        found, ends = locate(watch, params, span, threads=threads)
+    ended = np.isfinite(ends)
+    result.status[ended] = Status.OK
+    result.report[ended, 0] = watch.direction * ends[ended]
+    if how.steady:
+        for event in events:
+            if event.terminal:
+                f = found[event.name]
+                last = f.elapsed == ends[f.rows]
+                result.states[f.rows[last], 0] = f.states[last]
+    else:
+        late = np.abs(times) > ends[:, None]
+        result.states[late] = np.nan
+    lost = (watch.lost < ends[:, None]) & (result.status == Status.OK)[:, None]
+    for e, event in enumerate(events):
+        if lost[:, e].any():
+            result.status[lost[:, e]], out.undefined = Status.OVERFLOW, out.undefined or event.name
+    out.found = {name: Crossings(good[f.rows], watch.direction * f.elapsed, f.states) for name, f in found.items()}
+    return result

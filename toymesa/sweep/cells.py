@@ -18,7 +18,7 @@ from toymesa.kernels.batch import Controls
 from toymesa.solver import exact
 from toymesa.solver.events import events_of
 from toymesa.solver.inputs import rows_of
-from toymesa.solver.labels import read_off
+from toymesa.solver.labels import Crossings, read_off
 from toymesa.solver.options import controls
 from toymesa.solver.solve import computed
 from toymesa.status import Status
@@ -71,7 +71,7 @@ class Part:
     status: NDArray[np.uint8]
     nsteps: NDArray[np.int32]
     ends: Array
-    found: Mapping[str, list[tuple[Array, Array]]] = field(default_factory=dict)
+    found: Mapping[str, Crossings] = field(default_factory=dict)
 
     @staticmethod
     def empty(where: NDArray[np.int64], model: Model, times: int, status: int) -> Part:
@@ -106,7 +106,7 @@ class Run:
             np.broadcast_to(np.asarray(params.get(s.name, p.default), dtype=float), rows)
             for s, p in model.params.items()
         ]
-        self._events: dict[str, tuple[list[Any], NDArray[np.int64]]] = {}
+        self._events: dict[str, tuple[Array, NDArray[np.int64]]] = {}
         self._first: dict[str, Array] = {}
         whole = len(parts) == 1 and parts[0].where.size == rows
         solved = parts[0] if whole else _joined(parts, model, rows, times.size)
@@ -118,12 +118,15 @@ class Run:
     def _watch(self, part: Part) -> None:
         """Take over what was found of events."""
         for event, found in part.found.items():
-            hits, count = self._events.setdefault(event, ([None] * self.rows, np.zeros(self.rows, dtype=np.int64)))
+            times, states, mine = found.table(part.where.size)
+            hits, count = self.event(event)
+            if times.shape[1] > hits.shape[1]:
+                hits = np.pad(hits, ((0, 0), (0, times.shape[1] - hits.shape[1])), constant_values=np.nan)
+            hits[part.where, : times.shape[1]], count[part.where] = times, mine
+            self._events[event] = hits, count
             first = self._first.setdefault(event, np.full((self.rows, len(self.model.states)), np.nan))
-            for row, (times, states) in zip(part.where, found, strict=True):
-                hits[row], count[row] = times, times.size
-                if times.size:
-                    first[row] = states[0]
+            if times.shape[1]:
+                first[part.where] = states[:, 0]
 
     @cached_property
     def finite(self) -> NDArray[np.bool_]:
@@ -163,12 +166,7 @@ class Run:
 
     def event(self, name: str) -> tuple[Array, NDArray[np.int64]]:
         """Crossing times (row, crossing), padded with NaN, and how many there are."""
-        hits, count = self._events.get(name, ([None] * self.rows, np.zeros(self.rows, dtype=np.int64)))
-        out = np.full((self.rows, max(int(count.max(initial=0)), 1)), np.nan)
-        for row, times in enumerate(hits):
-            if times is not None:
-                out[row, : count[row]] = times[: count[row]]
-        return out, count
+        return self._events.get(name, (np.full((self.rows, 1), np.nan), np.zeros(self.rows, dtype=np.int64)))
 
 
 def solve_rows(model: Model, setup: Setup, params: Given, starts: Given, rows: int, *, steady: bool = False) -> Run:

@@ -16,14 +16,20 @@ _HUGE = 1e300
 
 @dataclass(frozen=True)
 class Ending:
-    """When lanes ask for attention besides arriving and failing: at output times (``outputs``), when steady (``steady``).
+    """When lanes ask for attention besides arriving and failing: at output times, when steady, after each step (``watched``).
 
     autonomous: the rates do not depend on time, so that rates of exactly 0 stay so.
     """
 
     outputs: bool = False
     steady: bool = False
+    watched: bool = False
     autonomous: bool = True
+
+    @property
+    def dense(self) -> bool:
+        """Whether a step keeps what its interpolant is made of."""
+        return self.outputs or self.watched
 
     def clipped(self, p: Program) -> tuple[Value, Value, Value]:
         """Elapsed time, the step cut to end no later than the last time, and whether it is the last."""
@@ -107,7 +113,7 @@ def finish(
     if steady is not None:
         code = p.select(steady, rows.STEADY, code)
     for i in range(layout.n):
-        if ending.outputs:
+        if ending.dense:
             p.store(layout.before + i, x[i])
         p.store(layout.state + i, p.select(accepted, new[i], x[i]))
         p.store(layout.rate + i, p.select(accepted, new_rate[i], rate[i]))
@@ -117,7 +123,7 @@ def finish(
             for i in range(layout.n):
                 p.store(first + s * layout.n + i, stage[i])
     p.store(rows.HELD, p.select(accepted, rows.TAKEN, p.select(sound, rows.REFUSED, rows.UNDEFINED)))
-    if ending.outputs:
+    if ending.dense:
         p.store(rows.BEFORE, elapsed)
         p.store(rows.USED, h)
     p.store(rows.ELAPSED, reached)
@@ -125,4 +131,5 @@ def finish(
     p.store(rows.ACCEPTED, done)
     p.store(rows.REJECTED, refused)
     p.store(rows.CODE, code)
-    return p.source((p.row(rows.ACTIVE) > 0.0) & (code > 0.0))
+    wanted = (code > 0.0) | accepted if ending.watched else code > 0.0
+    return p.source((p.row(rows.ACTIVE) > 0.0) & wanted)

@@ -18,10 +18,12 @@ from toymesa.kernels.lanes.layout import (
     ACCEPTED,
     ACTIVE,
     ARRIVED,
+    BEFORE,
     CODE,
     ELAPSED,
     END,
     ERROR,
+    EVENT,
     HELD,
     LONGEST,
     LOST_PIVOT,
@@ -34,21 +36,29 @@ from toymesa.kernels.lanes.layout import (
     STEADY,
     STEP,
     STIFF,
+    TAKEN,
     TOO_LARGE,
     TURNED_STIFF,
     UNDEFINED,
+    USED,
 )
+from toymesa.kernels.lanes.watch import CROSSED, NO_VALUE
 
 # statuses of a trajectory that is not finished: it goes on with implicit lanes, or starts again outside the lanes, where
-# pivots are chosen and a step is shortened until its interpolant is finite, or goes on with a pair, which needs no series
-HANDED_OVER, ELSEWHERE, PASSED_ON = 100, 101, 102
+# pivots are chosen and a step is shortened until its interpolant is finite, or goes on with a pair, which needs no series;
+# or it has crossed a terminal event
+HANDED_OVER, ELSEWHERE, PASSED_ON, ENDED = 100, 101, 102, 103
 
 
 def drive(
-    prepare, advance, between, read_off, first_state, first_param, first_read, column, W, shared, times, outputs, steady,
-    h_first, starts, params, queue, out, report, steps, reached, status,
+    prepare, advance, between, read_off, watch, first_state, first_param, first_read, first_level, first_seen, column, W,
+    shared, times, outputs, steady, h_first, starts, params, queue, out, report, steps, reached, status, lost, kept,
 ):  # fmt: skip
-    """Run every trajectory of the queue; those that were handed over go on from where they are."""
+    """Run every trajectory of the queue; those that were handed over go on from where they are.
+
+    Returns ``kept``, longer where it had to be: the steps within which an event may be zero, each as trajectory, events,
+    elapsed time before, length, states before and after, interpolant.
+    """
     lanes, n, m = W.shape[1], starts.shape[1], params.shape[1]
     end = times[times.size - 1]
     work, common = np.int64(W.ctypes.data), np.int64(shared.ctypes.data)
@@ -87,18 +97,48 @@ def drive(
                 for i in range(n):
                     report[r, 1] = max(report[r, 1], abs(W[rate + i, lane]))
     owner, largest = np.empty(lanes, np.int64), np.zeros(lanes)
-    head, alive = 0, 0
+    head, alive, count = 0, 0, 0
+    watched, before = lost.shape[1] > 0, first_read - n
     for lane in range(lanes):
         W[ACTIVE, lane] = 0.0
         owner[lane] = -1
     mask = (np.int64(1) << lanes) - 1
     while True:
+        if watched and alive > 0:
+            between(work, common)
+            seen = watch(work, common) & mask
+            for lane in range(lanes):
+                if not (seen >> lane) & 1 or W[HELD, lane] != TAKEN:
+                    continue
+                r = owner[lane]
+                for e in range(lost.shape[1]):
+                    if W[first_seen + 2 + e, lane] != 0.0 and W[BEFORE, lane] < lost[r, e]:
+                        lost[r, e] = W[BEFORE, lane]
+                if W[first_seen, lane] != 0.0:
+                    if count == kept.shape[0]:
+                        more = np.empty((2 * count, kept.shape[1]))
+                        for k in range(count):
+                            for i in range(kept.shape[1]):
+                                more[k, i] = kept[k, i]
+                        kept = more
+                    kept[count, 0], kept[count, 1] = r, W[first_seen, lane]
+                    kept[count, 2], kept[count, 3] = W[BEFORE, lane], W[USED, lane]
+                    for i in range(n):
+                        kept[count, 4 + i] = W[before + i, lane]
+                        kept[count, 4 + n + i] = W[first_state + i, lane]
+                    for i in range(first_seen - first_level):
+                        kept[count, 4 + 2 * n + i] = W[first_level + i, lane]
+                    count += 1
+                if W[first_seen + 1, lane] == NO_VALUE:
+                    W[CODE, lane] = LOST_PIVOT
+                elif W[first_seen + 1, lane] == CROSSED:
+                    W[CODE, lane] = EVENT
         if outputs and alive > 0:
             crossed = False
             for lane in range(lanes):
-                if (mask >> lane) & 1 and (W[CODE, lane] == OUTPUT or W[CODE, lane] == ARRIVED):
+                if (mask >> lane) & 1 and (W[CODE, lane] in (OUTPUT, ARRIVED, EVENT)):
                     crossed = True
-            if crossed:
+            if crossed and not watched:
                 between(work, common)
             while crossed:
                 # every output time within the last step of each lane, one a lane at a time
@@ -108,7 +148,7 @@ def drive(
                     r = owner[lane]
                     if not (mask >> lane) & 1 or not W[NEXT, lane] <= W[ELAPSED, lane]:
                         continue
-                    if W[CODE, lane] != OUTPUT and W[CODE, lane] != ARRIVED:
+                    if W[CODE, lane] not in (OUTPUT, ARRIVED, EVENT):
                         continue
                     first = first_state if W[NEXT, lane] == W[ELAPSED, lane] else first_read
                     for i in range(n):
@@ -123,7 +163,7 @@ def drive(
             if not (mask >> lane) & 1:
                 continue
             r = owner[lane]
-            if r >= 0 and W[CODE, lane] == OUTPUT:
+            if r >= 0 and (W[CODE, lane] == OUTPUT or W[CODE, lane] == NOTHING):
                 continue
             if r >= 0:
                 code = W[CODE, lane]
@@ -141,6 +181,8 @@ def drive(
                     if not outputs and status[r] == OK:
                         for i in range(n):
                             out[r, out.shape[1] - 1, i] = W[first_state + i, lane]
+                elif code == EVENT:
+                    status[r] = ENDED
                 elif code in (TURNED_STIFF, NO_SERIES):
                     status[r] = HANDED_OVER if code == TURNED_STIFF else PASSED_ON
                     report[r, 1] = largest[lane]
@@ -190,7 +232,7 @@ def drive(
             head += 1
             alive += 1
         if alive == 0:
-            return
+            return kept[:count]
         mask = advance(work, common)
 
 
@@ -201,14 +243,17 @@ def compiled_drive() -> Any:
 
     from toymesa.kernels.lanes.numba_types import PROGRAM
 
-    signature = nb.void(
+    signature = nb.float64[:, ::1](
         PROGRAM,  # prepare
         PROGRAM,  # advance
         PROGRAM,  # between: the interpolant of the last step (of no use without outputs)
         PROGRAM,  # read off: its value (likewise)
+        PROGRAM,  # watch: what events do in the last step (of no use without any)
         nb.int64,  # first row of the state
         nb.int64,  # first row of the parameters
-        nb.int64,  # first row of what is read off
+        nb.int64,  # first row of what is read off, which is behind the state before the last step
+        nb.int64,  # first row of the interpolant
+        nb.int64,  # first row of what was seen of events, which is behind the interpolant
         nb.int64,  # column of the report that counts these steps
         nb.float64[:, ::1],  # workspace (row, lane)
         nb.float64[::1],  # constants common to all lanes
@@ -224,5 +269,7 @@ def compiled_drive() -> Any:
         nb.float64[::1],  # in and out: step (row), to go on with
         nb.int64[::1],  # in and out: output times reached (row)
         nb.int64[::1],  # in and out: status (row); HANDED_OVER goes on from its report
+        nb.float64[:, ::1],  # in and out: elapsed time at which an event was no number (row, event)
+        nb.float64[:, ::1],  # room for steps in which events may be zero; not empty if there are events
     )
     return nb.njit(signature, error_model="numpy", nogil=True, cache=True)(drive)

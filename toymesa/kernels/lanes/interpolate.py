@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from toymesa.kernels.lanes import layout as rows
 from toymesa.kernels.lanes.emit import Program, Value
 from toymesa.kernels.lanes.formulas import Formulas
 from toymesa.kernels.lanes.layout import Layout
 from toymesa.kernels.tableaus import DOP853_A, DOP853_C, DOP853_D, RODAS5P_H, TSIT5_P
 
+Array = NDArray[np.float64]
 # stages that a step keeps, coefficients a state of the interpolant
 SIZES = {"tsit5": (7, 4), "dop853": (13, 7), "rodas5p": (8, 4)}
 
@@ -67,15 +71,40 @@ def rosenbrock_levels(
 def read_off(method: str, layout: Layout, lanes: int) -> str:
     """Source of ``read_off``: the state at each lane's next output time."""
     p = Program("read_off", lanes)
-    n = layout.n
     theta = p.row(rows.NEXT) - p.row(rows.BEFORE)
     if method != "taylor":  # whose powers are of time itself
         theta = theta / p.row(rows.USED)
+    for i, value in enumerate(inside(p, method, layout, theta)):
+        p.store(layout.read_off + i, value)
+    return p.source()
+
+
+def inside(p: Program, method: str, layout: Layout, theta: Value) -> list[Value]:
+    """The interpolant at theta: the part of the step, or for Taylor's method the time, that has passed in it."""
+    n, out = layout.n, []
     for i in range(n):
         levels = [p.row(layout.interpolant + k * n + i) for k in range(layout.powers)]
         total = levels[-1]
         for k in range(layout.powers - 2, -1, -1):
             # nested: theta (F0 + (1 - theta) (F1 + theta (F2 + ...))); else powers of theta
             total = levels[k] + (theta if method != "dop853" or k % 2 else 1.0 - theta) * total
-        p.store(layout.read_off + i, p.row(layout.before + i) + theta * total)
-    return p.source()
+        out.append(p.row(layout.before + i) + theta * total)
+    return out
+
+
+def powers_of(method: str, before: Array, levels: Array, used: Array) -> Array:
+    """Interpolants as (step, power of theta, state), from states before and (step, level, state) as ``between`` left them."""
+    rest = levels[:, -1:]
+    for k in range(levels.shape[1] - 2, -1, -1):
+        level = levels[:, k : k + 1]
+        wide = np.concatenate([level, rest], axis=1)
+        if method == "dop853" and k % 2 == 0:  # level + (1 - theta) rest, not level + theta rest
+            wide[:, 1:] *= -1.0
+            wide[:, :-1] += rest
+        rest = wide
+    if method == "taylor":
+        scale = np.ones_like(used)
+        for k in range(rest.shape[1]):
+            scale = scale * used
+            rest[:, k] *= scale[:, None]
+    return np.concatenate([before[:, None], rest], axis=1)

@@ -15,7 +15,9 @@ RTOL, LONGEST, START_TIME, DIRECTION, MOST_STEPS = range(5)
 FIXED_SHARED = 5
 
 # why a lane asks for attention; NO_SERIES: Taylor's method is of no use from here
-NOTHING, ARRIVED, OUT_OF_STEPS, COLLAPSED, TOO_LARGE, TURNED_STIFF, OUTPUT, STEADY, LOST_PIVOT, NO_SERIES = range(10)
+NOTHING, ARRIVED, OUT_OF_STEPS, COLLAPSED, TOO_LARGE, TURNED_STIFF, OUTPUT, STEADY, LOST_PIVOT, NO_SERIES, EVENT = (
+    range(11)
+)
 
 # what became of the last step of a lane
 TAKEN, REFUSED, UNDEFINED = range(3)
@@ -26,12 +28,14 @@ class Layout:
     """Rows of a program for n states and m parameters.
 
     stages: rates or increments that a step keeps for its interpolant; powers: coefficients a state of the interpolant.
+    events: how many functions are watched for zeros.
     """
 
     n: int
     m: int
     stages: int = 0
     powers: int = 0
+    events: int = 0
 
     @property
     def state(self) -> int:
@@ -69,9 +73,14 @@ class Layout:
         return self.kept + self.stages * self.n
 
     @property
+    def seen(self) -> int:
+        """First row of what was seen in the last step: which events may be zero, a code, which of them are no numbers."""
+        return self.interpolant + self.powers * self.n
+
+    @property
     def rows(self) -> int:
         """How many rows there are."""
-        return self.interpolant + self.powers * self.n
+        return self.seen + (2 + self.events if self.events else 0)
 
 
 def aligned(rows: int, lanes: int) -> NDArray[np.float64]:

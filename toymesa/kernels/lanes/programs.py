@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from toymesa.kernels.events import Event
 from toymesa.kernels.lanes import explicit, rosenbrock, taylor
 from toymesa.kernels.lanes.build import Address, build
 from toymesa.kernels.lanes.control import Ending
@@ -14,6 +15,7 @@ from toymesa.kernels.lanes.interpolate import SIZES, between, read_off
 from toymesa.kernels.lanes.layout import Layout
 from toymesa.kernels.lanes.start import prepare
 from toymesa.kernels.lanes.taylor import best_order
+from toymesa.kernels.lanes.watch import watch
 from toymesa.symbolic.model import TIME, Model
 
 _PAIRS = {"tsit5": explicit.TSIT5_PAIR, "dop853": explicit.DOP853_PAIR}
@@ -31,18 +33,30 @@ class Programs:
         return self.compiled[name]
 
 
-def programs(model: Model, method: str, *, rtol: float, outputs: bool, steady: bool, hand_over: bool) -> Programs:
+def programs(
+    model: Model, method: str, *, rtol: float, outputs: bool, steady: bool, hand_over: bool, watched: bool = False
+) -> Programs:
     """The programs with which one method ("taylor", "tsit5", "dop853", "rodas5p") solves a model, kept with it.
 
-    outputs: for states wanted within the run; hand_over: an explicit method gives up a lane that turned stiff.
+    outputs: for states wanted within the run; hand_over: an explicit method gives up a lane that turned stiff; watched:
+    every step is looked at.
     """
     kept: dict[tuple[object, ...], Programs] = model.__dict__.setdefault("_lanes", {})
     order = best_order(rtol) if method == "taylor" else 0
-    key = (method, order, outputs, steady, hand_over)
+    key = (method, order, outputs, steady, hand_over, watched)
     if key not in kept:
-        kept[key] = _programs(
-            model, method, order, Ending(outputs, steady, not any(e.has(TIME) for e in model.flow.values())), hand_over
-        )
+        autonomous = not any(e.has(TIME) for e in model.flow.values())
+        kept[key] = _programs(model, method, order, Ending(outputs, steady, watched, autonomous), hand_over)
+    return kept[key]
+
+
+def watching(model: Model, method: str, made: Programs, events: Sequence[Event]) -> Address:
+    """The program that looks at steps for events, kept with the model: one for all thresholds of the same formulas."""
+    kept: dict[tuple[object, ...], Address] = model.__dict__.setdefault("_watched", {})
+    key = (method, made.layout, made.lanes, *((e.form, e.constants, e.direction, e.terminal) for e in events))
+    if key not in kept:
+        layout = replace(made.layout, events=len(events))
+        kept[key] = build([("watch", watch(method, model, events, layout, made.lanes))])["watch"]
     return kept[key]
 
 
@@ -88,7 +102,7 @@ def _programs(model: Model, method: str, order: int, ending: Ending, hand_over: 
     lanes = 16 if formulas.n <= 6 or method == "tsit5" else 8
     layout, main, first = _main(formulas, method, order, lanes, ending, hand_over)
     sources = [("advance", main), ("prepare", prepare(layout, formulas, lanes, first))]
-    if ending.outputs:
+    if ending.dense:
         sources += [
             ("between", between(method, layout, formulas, lanes)),
             ("read_off", read_off(method, layout, lanes)),
@@ -101,7 +115,7 @@ def _main(
 ) -> tuple[Layout, str, int]:
     """Layout, source of ``advance``, and the order by which a first step is guessed."""
     sizes = (0, order) if method == "taylor" else SIZES[method]
-    layout = Layout(formulas.n, formulas.m, *(sizes if ending.outputs else ()))
+    layout = Layout(formulas.n, formulas.m, *(sizes if ending.dense else ()))
     if method == "rodas5p":
         return layout, rosenbrock.advance(layout, formulas, lanes, ending=ending), 5
     if method == "taylor":

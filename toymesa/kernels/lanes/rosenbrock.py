@@ -51,7 +51,7 @@ def advance(layout: Layout, formulas: Formulas, lanes: int, *, ending: Ending) -
     scales = [p.shared(FIXED_SHARED + i) + rtol * p.maximum(abs(x[i]), abs(new[i])) for i in range(n)]
     top, bottom, _ = largest(p, [abs(u) for u in U[-1]], scales, None)
     error = top / bottom
-    if ending.outputs:  # the interpolant is held to the same tolerance as the step
+    if ending.dense:  # the interpolant is held to the same tolerance as the step
         middle = _defect(p, formulas, start_time + direction * (elapsed + 0.5 * h), signed, x, new, U)
         top, bottom, _ = largest(p, [abs(u) for u in solve(middle)], scales, None)
         error = p.maximum(top / bottom, error)
