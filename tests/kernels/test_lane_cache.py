@@ -90,18 +90,25 @@ def test_processes_that_compile_at_once_agree_and_need_no_numba(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_one_trajectory_has_the_bits_it_has_among_many():
-    """One is driven by the interpreter, many by compiled code."""
+def test_one_trajectory_has_the_bits_it_has_among_many(monkeypatch):
+    """One is driven by the interpreter, many by compiled code; so is one once many calls have been interpreted."""
     import toymesa as tm
+    from toymesa.kernels.lanes import run
     from toymesa.kernels.lanes.drive import compiled_drive
 
     x, y = sp.symbols("x y", real=True)
     k = sp.Symbol("k", positive=True)
     model = tm.Model(name="two", flow={x: y, y: k * (1 - x**2) * y - x}, params={k: 1.0}, start={x: 2.0, y: 0.0})
     compiled_drive.cache_clear()
+    monkeypatch.setattr(run, "_interpreted", 0.0)
     one = tm.solve(model, [1.0, 5.0, 7.0], params={"k": 30.0})
     assert compiled_drive.cache_info().currsize == 0
     many = tm.solve(model, [1.0, 5.0, 7.0], params={"k": np.linspace(0.1, 30.0, 40)})
     assert compiled_drive.cache_info().currsize == 1
+    compiled_drive.cache_clear()
+    monkeypatch.setattr(run, "_interpreted", 1.0)
+    again = tm.solve(model, [1.0, 5.0, 7.0], params={"k": 30.0})
+    assert compiled_drive.cache_info().currsize == 1
+    assert again["x"].values.tobytes() == one["x"].values.tobytes()
     np.testing.assert_array_equal(many["x"][-1], one["x"])
     np.testing.assert_array_equal(many["nsteps"][-1], one["nsteps"])
