@@ -61,7 +61,7 @@ def closed_form(
         for result in flat:
             result[batch.bad] = np.nan
     else:
-        states, _ = exact.evaluate(model, route.form, batch, times, steady=False)
+        states, _ = exact.evaluate(model, route.form, batch, times, steady=False, threads=threads)
         for i, result in enumerate(flat):
             result[:] = states[..., i]
     data = labelled_states(model, batch, times, arrays, route.label)

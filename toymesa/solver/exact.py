@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from toymesa.errors import DomainError
 from toymesa.kernels.arrays import array_function, relation_function, symbols_of
 from toymesa.kernels.lanes.grid import LANES, grid_function
 from toymesa.solver.inputs import Cells
-from toymesa.solver.internal_time import clock, first_root
+from toymesa.solver.internal_time import states_at
 from toymesa.status import Status
 from toymesa.symbolic.model import TIME, ClosedForm, InternalTimeForm, Model, at_start
 
@@ -91,37 +91,27 @@ def require(model: Model, exact: Exact) -> ClosedForm | InternalTimeForm:
 
 def evaluate(
     model: Model, form: ClosedForm | InternalTimeForm, cells: Cells, times: Array, *, steady: bool,
-    threads: int | None = None,
+    threads: int | None = None, progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
     """States (row, time, state) by the closed form, and a status for each row; NaN where it is not OK.
 
     ``steady``: the converged state alone. In internal time a row whose rate has no root within reach does not converge:
-    NOT_STEADY.
+    NOT_STEADY; one whose rate is not positive at the start has no internal time: BAD_PARAM.
     """
-    names = [*model.params, *(at_start(s) for s in model.states)]
-    columns = np.concatenate([cells.params, cells.starts], axis=1)
-    exprs = [form.states[s] for s in model.states]
     if isinstance(form, ClosedForm):
-        block = np.empty((len(exprs), columns.shape[0], times.size))
+        block = np.empty((len(model.states), cells.bad.size, times.size))
         over_grid(model, form, cells, times, [*block], threads=threads)
         return _judged(np.moveaxis(block, 0, 2), cells)
-    out = np.full((columns.shape[0], 1 if steady else times.size, len(exprs)), np.nan)
-    rate = array_function([*names, form.internal], form.rate)
-    states = array_function([*names, form.internal], exprs)
-    endless = np.zeros(cells.bad.shape, dtype=bool)
-    for i in np.flatnonzero(~cells.bad):
-
-        def along(s: Array, row: Array = columns[i]) -> Array:
-            return np.asarray(rate(*row, s))
-
-        end = first_root(along)
-        if math.isfinite(end):
-            s = end - clock(along, end).left(np.array([math.inf]) if steady else times)
-            out[i] = np.stack(states(*columns[i], s), axis=-1)
-        else:
-            endless[i] = True
+    moments = np.array([math.inf]) if steady else times
+    good = np.flatnonzero(~cells.bad)
+    out, ends = np.full((cells.bad.size, moments.size, len(model.states)), np.nan), np.full(cells.bad.size, np.nan)
+    out[good], ends[good] = states_at(
+        model, form, cells.param_columns.take(good), cells.start_columns.take(good), moments, threads=threads,
+        progress=progress,
+    )  # fmt: skip
     out, status = _judged(out, cells)
-    return out, np.where(endless, int(Status.NOT_STEADY), status)
+    status[ends == math.inf], status[ends == 0.0] = Status.NOT_STEADY, Status.BAD_PARAM
+    return out, status
 
 
 def over_grid(

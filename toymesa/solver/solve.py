@@ -137,20 +137,21 @@ def computed(
             raise ArgumentError("events need a numerical method; use method='auto' or name one")
     outcome = None
     if route is not None and route.form is not None and not watched:
-        outcome = _closed(model, route, batch, times, how, threads)
-        # a cell that never converges has no internal-time solution, nor has one whose rate is lost in rounding; a
-        # numerical one they have none the less
-        lost = [Status.NOT_STEADY, Status.OVERFLOW] if isinstance(route.form, InternalTimeForm) else [Status.NOT_STEADY]
-        if wanted == "auto" and np.isin(outcome.status, lost).any():
+        outcome = _closed(model, route, batch, times, how, threads, shown(progress))
+        # a cell that never converges has no internal-time solution, nor has one whose rate is lost in rounding or is
+        # not positive; a numerical one they have none the less
+        lost = (outcome.status != Status.OK) & ~batch.bad & isinstance(route.form, InternalTimeForm)
+        if wanted == "auto" and lost.any():
             outcome = None
     return _numerical(model, batch, times, how, watched, threads, show) if outcome is None else outcome
 
 
 def _closed(
-    model: Model, route: exact.Exact, batch: Cells, times: Array, how: Controls, threads: int | None
-) -> Outcome:
+    model: Model, route: exact.Exact, batch: Cells, times: Array, how: Controls, threads: int | None,
+    show: Callable[[int, int], None] | None,
+) -> Outcome:  # fmt: skip
     form = exact.require(model, route)
-    states, status = exact.evaluate(model, form, batch, times, steady=how.steady, threads=threads)
+    states, status = exact.evaluate(model, form, batch, times, steady=how.steady, threads=threads, progress=show)
     rows = batch.bad.size
     end = np.full(rows, math.inf if how.steady else times[-1])
     return Outcome(states, status, np.zeros((rows, 3)), end, states[:, -1], route.label)
