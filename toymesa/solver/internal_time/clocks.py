@@ -39,13 +39,12 @@ class Clocks:
 
     def left(self, times: Array) -> Array:
         """u(t) at ascending times, (row, time): internal time left until convergence, 0 at t = inf."""
-        count = times.size
         piece = self._pieces(times).reshape(-1)
-        out = np.empty(piece.size)
-        for begin in range(0, out.size, _POINTS):
-            part = slice(begin, min(begin + _POINTS, out.size))
-            out[part] = self._inverted(piece[part], times[np.arange(part.start, part.stop) % count])
-        out = out.reshape(-1, count)
+        out = np.empty((self.ends.size, times.size))
+        flat = out.reshape(-1)
+        for begin in range(0, flat.size, _POINTS):
+            part = slice(begin, min(begin + _POINTS, flat.size))
+            flat[part] = self._inverted(piece[part], times[np.arange(part.start, part.stop) % times.size])
         out[:, times == math.inf] = 0.0
         out[:, times <= 0.0] = self.ends[:, None]
         return out
@@ -56,7 +55,7 @@ class Clocks:
         reached = np.searchsorted(times, self._offset(inner, np.log(self.low[inner])))  # the first time past the edge
         passed = np.bincount(self.row[inner] * (times.size + 1) + reached, minlength=rows * (times.size + 1))
         last = np.cumsum(np.bincount(self.row, minlength=rows)) - 1
-        return np.asarray(last[:, None] - np.cumsum(passed.reshape(rows, -1)[:, :-1], axis=1))
+        return np.asarray(last[:, None] - np.cumsum(passed.reshape(rows, times.size + 1)[:, :-1], axis=1))
 
     def _offset(self, piece: Rows, y: Array) -> Array:
         """t at y = ln u, but for the integral of k from the lower end of the piece on."""
@@ -68,7 +67,7 @@ class Clocks:
         least, most = np.maximum(np.log(self.low[piece]), _LOWEST), np.log(self.high[piece])
         low, high = least - 1.0, most + 1.0  # neither of the ends was tried yet
         y = np.clip(self._guess(piece, t), least, most)
-        out, left = np.empty_like(t), np.arange(t.size)
+        out, left = np.empty(t.shape), np.arange(t.size)
         for _ in range(_ITERATIONS):
             reached, h = self._time(piece, y)
             error = reached - t
@@ -76,15 +75,16 @@ class Clocks:
             going = np.abs(moved - y) > _CLOSE  # not if NaN
             if not going.all():
                 out[left] = moved  # what goes on is written again
-                left, piece, t, y, error, moved, least, most, low, high = (
-                    a[going] for a in (left, piece, t, y, error, moved, least, most, low, high)
+                left, piece = left[going], piece[going]
+                t, y, error, moved, least, most, low, high = (
+                    a[going] for a in (t, y, error, moved, least, most, low, high)
                 )
             if not left.size:
                 break
             low, high = np.where(error > 0.0, y, low), np.where(error > 0.0, high, y)
             y = np.where((moved <= low) | (moved >= high), (low + high) / 2, moved)
             out[left] = y
-        return np.exp(out)
+        return np.asarray(np.exp(out))
 
     def _guess(self, piece: Rows, t: Array) -> Array:
         """ln u at a time, as if 1/h were linear in u between the ends of the piece: then u grows as a logistic."""

@@ -15,6 +15,7 @@ _WINDOWS = 400  # each twice as wide as the one before
 _STEPS = np.arange(129.0)
 _FINE = np.linspace(0.0, 1.0, 2001)
 _DIPS = 16  # looked into at once
+_HALVINGS = 1100  # from 1 to the smallest number
 _CLOSE = 9e-16  # relative width of the last bracket
 
 
@@ -48,7 +49,8 @@ def _window(rate: Rate, rows: Rows, low: Array, width: Array, out: Array) -> Row
     ended = below.any(axis=1)
     last = np.where(ended, below.argmax(axis=1), _STEPS.size - 1)
     dips = (values[:, 1:-1] < values[:, :-2]) & (values[:, 1:-1] < values[:, 2:])
-    dips &= np.arange(1, _STEPS.size - 1) < last[:, None]  # what hides in a dip comes before the sign change on the grid
+    # what hides in a dip comes before the sign change on the grid
+    dips &= np.arange(1, _STEPS.size - 1) < last[:, None]
     found = np.zeros(rows.size, dtype=bool)
     places, columns = np.nonzero(dips)
     for first in range(0, places.size, _DIPS):
@@ -78,15 +80,17 @@ def _between(rate: Rate, rows: Rows, grid: Array, values: Array, k: NDArray[np.i
     """
     every = np.arange(rows.size)
     x1, x2, f1, f2 = grid[every, k - 1], grid[every, k], values[every, k - 1], values[every, k]
-    out = np.where(f2 == 0.0, x2, np.where(np.isnan(f1), math.nan, x2))
+    out = np.where(np.isnan(f1), math.nan, x2)
     t = np.full(rows.size, 0.5)
     left = np.flatnonzero((f2 < 0.0) & (f1 > 0.0))
-    rows, x1, x2, f1, f2, t = (a[left] for a in (rows, x1, x2, f1, f2, t))
-    while left.size:
+    rows, x1, x2, f1, f2, t = rows[left], *(a[left] for a in (x1, x2, f1, f2, t))
+    for _ in range(_HALVINGS):
+        if not left.size:
+            break
         x = x1 + t * (x2 - x1)
         f = rate(rows, x[:, None])[:, 0]
         same = (f > 0.0) == (f1 > 0.0)
-        x3, f3 = np.where(same, x1, x2), np.where(same, f1, f2)
+        x3, f3 = np.where(same, x1, x2), np.where(same, f1, f2)  # the older end, which x replaces or passes by
         x2, f2 = np.where(same, x2, x1), np.where(same, f2, f1)
         x1, f1 = x, f
         best = np.where(np.abs(f2) < np.abs(f1), x2, x1)
@@ -97,5 +101,6 @@ def _between(rate: Rate, rows: Rows, grid: Array, values: Array, k: NDArray[np.i
         t = np.where((phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi), t, 0.5)
         go = (narrow < 0.5) & (f != 0.0) & ~np.isnan(f)
         t = np.clip(t, narrow, 1 - narrow)
-        left, rows, x1, x2, f1, f2, t = (a[go] for a in (left, rows, x1, x2, f1, f2, t))
+        left, rows = left[go], rows[go]
+        x1, x2, f1, f2, t = (a[go] for a in (x1, x2, f1, f2, t))
     return out

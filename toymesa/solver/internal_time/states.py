@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toymesa.kernels.arrays import array_function
 from toymesa.kernels.blocks import in_blocks
@@ -14,7 +13,7 @@ from toymesa.solver.internal_time.pieces import clocks
 from toymesa.solver.internal_time.roots import Array, Rows, first_roots
 from toymesa.symbolic.model import InternalTimeForm, Model, at_start
 
-_ROWS, _POINTS = 512, 1 << 16  # rows, and rows by times, that are worked on at once
+_ROWS, _POINTS = 2048, 1 << 16  # rows, and rows by times, that are worked on at once
 
 
 def states_at(
