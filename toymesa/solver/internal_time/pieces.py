@@ -18,6 +18,8 @@ _FIT = np.cos(_ANGLES[:, None] * _ORDERS) * np.where(_ORDERS == 0, 1.0, 2.0) / (
 _SIGNS = np.where(_ORDERS % 2 == 0, 1.0, -1.0)  # T_k(-1)
 _HALVINGS = 40
 _LOST = 1e-2  # relative tail of the best interpolant of a rate that is lost in rounding
+# of the times that training takes at its first pace and at its last: 1e-8 in units of rounding
+_STRETCH = 4.5e7
 _ROUNDS = 4096  # attempts at a piece, of which a rate that is analytic needs a few dozen at most
 
 
@@ -48,10 +50,14 @@ def clocks(rate: Rate, ends: Array) -> Clocks:
         tail = size[:, -3:].max(axis=1) / (np.abs(slope) / (low + span) + size.sum(axis=1))
         # what a shorter piece does not improve is no error of the interpolant, but rounding of the rate
         rounding = (tail > last[left] / 4) & (tail < noise[left])
-        rough = (tail > 1e-13) & ~rounding & (span > 1e-7 * end)
+        rough = (tail > 1e-13) & ~rounding
         width[left], last[left] = np.where(rough, span / 2, 2 * span), np.where(rough, tail, math.inf)
         made.add(left[~rough], span[~rough], series[~rough])
-    made.whole[left] = math.nan
+        left = left[~(rough & (span < 1e-7 * end))]
+    made.whole[~(made.reached >= ends)] = math.nan
+    # what rounding of s does to g at convergence, and of t at the start
+    pace = ends / rate(np.arange(ends.size), np.zeros((ends.size, 1)))[:, 0] / slopes
+    made.whole[~((pace < _STRETCH) & (pace > 1 / _STRETCH))] = math.nan
     return made.clocks()
 
 
