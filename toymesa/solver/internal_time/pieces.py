@@ -17,9 +17,10 @@ _POINTS = np.cos(_ANGLES)
 _FIT = np.cos(_ANGLES[:, None] * _ORDERS) * np.where(_ORDERS == 0, 1.0, 2.0) / (_DEGREE + 1)
 _SIGNS = np.where(_ORDERS % 2 == 0, 1.0, -1.0)  # T_k(-1)
 _HALVINGS = 40
+_TAIL = 1e-13  # of an interpolant, relative
 _LOST = 1e-2  # relative tail of the best interpolant of a rate that is lost in rounding
-# of the times that training takes at its first pace and at its last: 1e-8 in units of rounding
-_STRETCH = 4.5e7
+_ROUNDING = 2.2e-16
+_ALLOWED = 1e-8  # what rounding may do to a rate, and the shortest piece of the whole
 _ROUNDS = 4096  # attempts at a piece, of which a rate that is analytic needs a few dozen at most
 
 
@@ -37,7 +38,7 @@ def clocks(rate: Rate, ends: Array) -> Clocks:
     slopes = (near * _SIGNS).sum(axis=1)  # h(0), from points where g is not yet small
     made = _Pieces(ends, slopes)
     made.add(left, scale, _over_u(near, scale))
-    width, last = 2 * scale, np.full(ends.size, math.inf)
+    width, last, allowed = 2 * scale, np.full(ends.size, math.inf), np.full(ends.size, _TAIL)
     for _ in range(_ROUNDS):
         left = left[made.reached[left] < ends[left]]
         if not left.size:
@@ -50,14 +51,18 @@ def clocks(rate: Rate, ends: Array) -> Clocks:
         tail = size[:, -3:].max(axis=1) / (np.abs(slope) / (low + span) + size.sum(axis=1))
         # what a shorter piece does not improve is no error of the interpolant, but rounding of the rate
         rounding = (tail > last[left] / 4) & (tail < noise[left])
-        rough = (tail > 1e-13) & ~rounding
+        rough = (tail > allowed[left]) & ~rounding
         width[left], last[left] = np.where(rough, span / 2, 2 * span), np.where(rough, tail, math.inf)
+        # nor do longer pieces have less of it
+        eased = np.where(rounding, 4 * tail, np.maximum(allowed[left] / 16, _TAIL))
+        allowed[left] = np.where(rough, allowed[left], eased)
         made.add(left[~rough], span[~rough], series[~rough])
-        left = left[~(rough & (span < 1e-7 * end))]
+        left = left[~(rough & (span < _ALLOWED * end))]
     made.whole[~(made.reached >= ends)] = math.nan
-    # what rounding of s does to g at convergence, and of t at the start
+    # the time that training takes at its first pace over that at its last: how much rounding of s, which is that of all
+    # of it, does to the rate at convergence; the inverse: how much rounding of t does at the start
     pace = ends / rate(np.arange(ends.size), np.zeros((ends.size, 1)))[:, 0] / slopes
-    made.whole[~((pace < _STRETCH) & (pace > 1 / _STRETCH))] = math.nan
+    made.whole[~((pace < _ALLOWED / _ROUNDING) & (pace > _ROUNDING / _ALLOWED))] = math.nan
     return made.clocks()
 
 
@@ -108,12 +113,12 @@ def _longest(h: Rate, ends: Array) -> tuple[Array, Array, Array]:
         better = tail < best[left]
         rows = left[better]
         scale[rows], near[rows], best[rows] = width[rows], series[better], tail[better]
-        left = left[~(tail <= 2e-13)]
+        left = left[~(tail <= 2 * _TAIL)]
         if not left.size:
             break
         width[left] /= 2
     near[best > _LOST] = math.nan
-    return scale, near, np.maximum(1e-9, 16 * best)
+    return scale, near, np.maximum(_ALLOWED, 16 * best)
 
 
 def _fitted(values: Array) -> Array:
