@@ -199,15 +199,3 @@ def test_between_the_steps_a_stiff_solution_keeps_the_tolerance_too(rate, rtol):
     exact = (rate**2 * np.cos(t) + rate * np.sin(t) - rate**2 * np.exp(-rate * t)) / (rate**2 + 1)
     assert "rodas5p" in run.attrs["method"]
     np.testing.assert_allclose(run["x"].values, exact, rtol=0, atol=3 * rtol)
-
-
-def test_a_rate_that_rounding_loses_is_solved_by_another_method():
-    """The optimum is 5 % away and the rate there is lost in rounding: internal time has no clock for it."""
-    same = 1.2528768552744483
-    given = {
-        "params": {"power": same, "instances": same, "cost": same, "exponent": 1.1},
-        "start": {"x": 0.3683438344654889},
-    }
-    run = tm.solve(tm.models.power_split(), [0.5, 1.0], **given)
-    assert "closed" not in run.attrs["method"]
-    np.testing.assert_allclose(run["x"], [0.36884686, 0.3693351], rtol=1e-6)
