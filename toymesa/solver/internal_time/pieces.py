@@ -19,7 +19,6 @@ _SIGNS = np.where(_ORDERS % 2 == 0, 1.0, -1.0)  # T_k(-1)
 _HALVINGS = 40
 _TAIL = 1e-13  # of an interpolant, relative
 _LOST = 1e-2  # relative tail of the best interpolant of a rate that is lost in rounding
-_ROUNDING = 2.2e-16
 _ALLOWED = 1e-8  # what rounding may do to a rate, and the shortest piece of the whole
 _ROUNDS = 4096  # attempts at a piece, of which a rate that is analytic needs a few dozen at most
 
@@ -27,7 +26,7 @@ _ROUNDS = 4096  # attempts at a piece, of which a rate that is analytic needs a 
 def clocks(rate: Rate, ends: Array) -> Clocks:
     """Represent h(u) = u/g(s_inf - u) in each row, for finite roots ``ends`` of the rate.
 
-    Rows whose rate is lost in rounding near the root, or is too rough for interpolants, have NaN.
+    Rows whose rate is lost in rounding, or is too rough for interpolants, have NaN.
     """
 
     def h(rows: Rows, u: Array) -> Array:
@@ -59,10 +58,10 @@ def clocks(rate: Rate, ends: Array) -> Clocks:
         made.add(left[~rough], span[~rough], series[~rough])
         left = left[~(rough & (span < _ALLOWED * end))]
     made.whole[~(made.reached >= ends)] = math.nan
-    # the time that training takes at its first pace over that at its last: how much rounding of s, which is that of all
-    # of it, does to the rate at convergence; the inverse: how much rounding of t does at the start
-    pace = ends / rate(np.arange(ends.size), np.zeros((ends.size, 1)))[:, 0] / slopes
-    made.whole[~((pace < _ALLOWED / _ROUNDING) & (pace > _ROUNDING / _ALLOWED))] = math.nan
+    # rounding of s is that of the whole of it: too much where the rate has its course in so short a part
+    short = _ALLOWED / 10 * ends
+    begin, soon, late = rate(np.arange(ends.size), np.stack([0 * ends, short, ends - short], axis=1)).T
+    made.whole[~((np.abs(soon - begin) < begin / 10) & (late < begin / 10))] = math.nan
     return made.clocks()
 
 
