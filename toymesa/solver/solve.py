@@ -137,7 +137,7 @@ def computed(
             raise ArgumentError("events need a numerical method; use method='auto' or name one")
     outcome = None
     if route is not None and route.form is not None and not watched:
-        outcome = _closed(model, route, batch, times, how, threads, shown(progress))
+        outcome = _closed(model, route, batch, times, how, threads, show)
         # a cell that never converges has no internal-time solution, nor has one whose rate is lost in rounding or is
         # not positive; a numerical one they have none the less
         lost = (outcome.status != Status.OK) & ~batch.bad & isinstance(route.form, InternalTimeForm)

@@ -58,10 +58,12 @@ def clocks(rate: Rate, ends: Array) -> Clocks:
         made.add(left[~rough], span[~rough], series[~rough])
         left = left[~(rough & (span < _ALLOWED * end))]
     made.whole[~(made.reached >= ends)] = math.nan
-    # rounding of s is that of the whole of it: too much where the rate has its course in so short a part
+    # rounding of s is that of the whole of it: too much where the rate has its course in so short a part; and rounding of
+    # t that of the slowest time scale, too much where training begins so much faster
     short = _ALLOWED / 10 * ends
     begin, soon, late = rate(np.arange(ends.size), np.stack([0 * ends, short, ends - short], axis=1)).T
-    made.whole[~((np.abs(soon - begin) < begin / 10) & (late < begin / 10))] = math.nan
+    told = (np.abs(soon - begin) < begin / 10) & (late < begin / 10) & (ends / begin > _ALLOWED * slopes)
+    made.whole[~told] = math.nan
     return made.clocks()
 
 
