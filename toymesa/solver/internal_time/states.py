@@ -22,8 +22,8 @@ def states_at(
 ) -> tuple[Array, Array]:  # fmt: skip
     """States (row, time, state), and the internal time at convergence (row,), as :func:`first_roots` has it.
 
-    times : ascending, from 0 on; inf is convergence. States are NaN in rows that have no such time, and where the rate is
-    lost in rounding.
+    times : ascending, from 0 on; inf is convergence. States are NaN in rows that have no such time, and, between start and
+    convergence, where the rate is lost in rounding.
     """
     symbols = [*model.params, *(at_start(s) for s in model.states)]
     used = [i for i, s in enumerate(symbols) if s in form.rate.free_symbols]
