@@ -11,7 +11,7 @@ import xarray as xr
 
 import toymesa as tm
 from toymesa import measures
-from toymesa.errors import ArgumentError, DomainError, StoreError
+from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreError
 
 OVER = {"k": np.linspace(0.5, 3.0, 6), "start_x": np.linspace(0.05, 0.9, 4)}
 
@@ -121,6 +121,28 @@ def test_cells_that_kill_every_worker_are_recorded(cluster, wishes, fresh, tmp_p
         (wishes / "always").unlink()
     check_poison(data, fresh.isel(k=slice(1, 4), start_x=slice(1)))
     assert tm.verify_sweep(tmp_path / "st").ok
+
+
+def test_a_cluster_that_ends_meanwhile(fresh, tmp_path):
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=60
+        ) as local,
+        Client(local) as client,
+    ):
+
+        def end(done, total):
+            if done >= 8:
+                local.close()
+
+        with pytest.raises(PartialSweep, match="the loss of the cluster .* of 24 cells done.*resume=True") as caught:
+            run(tmp_path / "st", engine=client, progress=end)
+        assert 8 <= caught.value.done < 24
+        with pytest.raises(ArgumentError, match="the dask Client is closed"):
+            run(engine=client)
+    xr.testing.assert_equal(run(tmp_path / "st", resume=True), fresh)
 
 
 def test_a_scheduler_that_does_not_answer():

@@ -3,9 +3,10 @@
 import os
 import random
 
+import numpy as np
 import pytest
 import xarray as xr
-from broken_stores import flip, run
+from broken_stores import OVER, flip, run
 
 import toymesa as tm
 from toymesa.errors import StoreCorrupt, StoreError
@@ -83,6 +84,17 @@ def test_a_deleted_file_of_every_kind(copied, fresh, name):
     (copied / name).unlink()
     assert not tm.verify_sweep(copied).ok
     repaired(copied, fresh)
+
+
+@pytest.mark.parametrize("name", ["x/c.1.0.0", "status/c.5.0", "gap/zarr.json", "zarr.json", "k/c.0"])
+def test_a_damaged_store_is_mended_and_extended_at_once(copied, name):
+    """Its blocks have other numbers then."""
+    more = {"k": np.append(OVER["k"], 3.5), "start_x": np.append(OVER["start_x"], [0.95, 1.1])}
+    flip(copied / name, 77)
+    xr.testing.assert_equal(run(copied, over=more, verify=True, extend=True), run(over=more))
+    found = tm.verify_sweep(copied)
+    assert found.ok
+    assert not found.not_run
 
 
 def test_swapped_chunks_are_found(copied, fresh):

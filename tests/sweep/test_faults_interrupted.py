@@ -1,22 +1,26 @@
 """Sweeps that are ended by signals and by disks that are full or cannot be written."""
 
+import contextlib
 import errno
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import fork_server
+import numpy as np
+import psutil
 import pytest
 import sweep_models as models
 import xarray as xr
-from broken_stores import HERE, run, serve
+from broken_stores import HERE, OVER, run, serve
 
 import toymesa as tm
 from toymesa.cli import main
-from toymesa.errors import PartialSweep, StoreError, SweepInterrupted
+from toymesa.errors import PartialSweep, StoreCorrupt, StoreError, SweepInterrupted
 
 pytestmark = pytest.mark.fault
 
@@ -35,6 +39,60 @@ def test_killed_at_twenty_random_moments(tmp_path, monkeypatch):
     assert tm.verify_sweep(store).ok
     assert not list(Path(store).rglob("*.partial"))
     xr.testing.assert_equal(tm.open_sweep(store), fork_server.run(None))
+
+
+def test_an_extension_that_is_killed_at_any_write(copied, tmp_path, monkeypatch):
+    """What is read then has its own coordinates, or says that it cannot be read; nothing is lost."""
+    from toymesa.sweep import layout
+
+    class Killed(BaseException):
+        """Stands for a process that ends there."""
+
+    more = {"k": np.append(OVER["k"], [3.5, 4.0, 5.0]), "start_x": np.append(OVER["start_x"], 0.95)}
+    want, real, left, seen = run(over=more), layout.put, [0], 0
+
+    def put(path, data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        real(path, data)
+
+    for writes in range(40):
+        store = tmp_path / f"{writes}"
+        shutil.copytree(copied, store)
+        left[0] = writes
+        monkeypatch.setattr(layout, "put", put)
+        with contextlib.suppress(Killed):
+            run(store, over=more, extend=True)
+        if left[0] >= 0:
+            break
+        monkeypatch.setattr(layout, "put", real)
+        with contextlib.suppress(StoreCorrupt):
+            found, seen = tm.open_sweep(store), seen + 1
+            np.testing.assert_array_equal(found["k"], more["k"][: found.sizes["k"]])
+            np.testing.assert_array_equal(found["start_x"], more["start_x"][: found.sizes["start_x"]])
+        xr.testing.assert_equal(run(store, over=more, extend=True), want)
+    assert seen > 2
+    assert 8 < writes < 39
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path, monkeypatch):
+    monkeypatch.setenv(models.SLOW, "0.05")
+    code = "import sys, fork_server\nif __name__ == '__main__': fork_server.run(sys.argv[1], engine='processes', workers=1)"
+    (tmp_path / "script.py").write_text(code)
+    env = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parent.parent}"}
+    sweep = psutil.Popen([sys.executable, str(tmp_path / "script.py"), str(tmp_path / "st")], env=env)
+    begun, workers = time.monotonic(), []
+    while not list((tmp_path / "st" / "status").glob("c.*")) and time.monotonic() < begun + 60:
+        time.sleep(0.05)
+    workers = sweep.children(recursive=True)
+    sweep.kill()
+    sweep.wait()
+    assert workers
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+    monkeypatch.setenv(models.SLOW, "0")
+    xr.testing.assert_equal(fork_server.run(tmp_path / "st", resume=True), fork_server.run(None))
 
 
 SWEEP = """

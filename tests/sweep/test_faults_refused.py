@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -16,6 +17,7 @@ from broken_stores import OVER, run
 
 import toymesa as tm
 from toymesa import measures as ms
+from toymesa.cli import main
 from toymesa.errors import StoreError
 
 pytestmark = pytest.mark.fault
@@ -59,9 +61,44 @@ def test_what_exists_is_never_overwritten(copied, tmp_path, fresh):
     ],
 )
 def test_other_settings_are_refused_with_what_differs(copied, changed, message):
-    with pytest.raises(StoreError, match=message) as caught:
-        run(copied, resume=True, **changed)
-    assert "\n" not in str(caught.value)
+    """And nothing is written: what is right in the store would be mended into what the other settings want."""
+    before = {f: f.read_bytes() for f in copied.rglob("*") if f.is_file() and f.name != "lock"}
+    for how in ("resume", "verify"):
+        with pytest.raises(StoreError, match=message) as caught:
+            run(copied, **{how: True}, **changed)
+        assert "\n" not in str(caught.value)
+        assert {f: f.read_bytes() for f in copied.rglob("*") if f.is_file() and f.name != "lock"} == before
+
+
+def test_a_sweep_file_with_other_settings_mends_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.toml").write_text('name = "m"\n[states]\nx = "-k*x"\n[params]\nk = 1.0\n[start]\nx = 1.0\n')
+    text = 'model = "m.toml"\nt = 1.0\nmeasure = ["x"]\n[over]\nk = [1.0, 2.0, 3.0]\n'
+    (tmp_path / "s.toml").write_text(text)
+    assert main(["sweep", "s.toml", "--store", "st"]) == 0
+    before = {f: f.read_bytes() for f in Path("st").rglob("*") if f.is_file() and f.name != "lock"}
+    (tmp_path / "s.toml").write_text(text.replace("1.0, 2.0", "1.0, 2.5"))
+    assert main(["sweep", "s.toml", "--store", "st", "--verify"]) == 2
+    assert "axis 'k': other values" in capsys.readouterr().err
+    assert {f: f.read_bytes() for f in Path("st").rglob("*") if f.is_file() and f.name != "lock"} == before
+
+
+@pytest.mark.parametrize("store", ["", "a\0b", b"st", 3, "file", "file/st", "x" * 300])
+def test_what_is_no_place_for_a_store_gets_one_line(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    for call in (run, tm.open_sweep, tm.verify_sweep):
+        with pytest.raises(tm.ToymesaError) as caught:
+            call(store)
+        assert "\n" not in str(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_store_behind_a_link(tmp_path, fresh):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "st").symlink_to(tmp_path / "disk")
+    xr.testing.assert_equal(run(tmp_path / "st"), fresh)
+    assert tm.verify_sweep(tmp_path / "disk").ok
 
 
 def test_another_schema_is_named(copied):

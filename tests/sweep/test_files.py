@@ -149,6 +149,7 @@ def test_broken_files_get_one_line(folder, capsys, old, new, message):
         (["--resume"], "--resume goes with --store"),
         (["--store", "../out"], "leads out of the working directory"),
         (["--store", "st", "--verify"], "there is no store"),
+        (["--store", "st", "--verify", "--extend"], "--verify and --extend are two runs"),
         (["--store", "m.toml"], "exists"),
         (["--export", "x.xls"], "cannot export"),
         (["--workers", "0"], "workers must be"),

@@ -138,7 +138,65 @@ def test_kinds_are_those_of_the_stability_laboratory(seed, size, discrete):
     )
 
 
+def test_draws_that_fail_cost_their_cells_alone():
+    def draw(rng):
+        drawn = rng.random()
+        if drawn < 0.3:
+            raise ValueError("two\nlines")
+        return drawn if drawn < 0.7 else np.full(2, drawn) if drawn < 0.85 else np.nan
+
+    over = {"m": np.linspace(0.5, 3.0, 40)}
+    run = quick(models.LOGISTIC, over, measure=["x"], start={"x": draw}, rng=4)
+    ok = run["status"] == tm.Status.OK
+    assert 8 < int(ok.sum()) < 24
+    np.testing.assert_array_equal(run["status"], np.where(ok, tm.Status.OK, tm.Status.BAD_PARAM))
+    assert np.isfinite(run["x"].values[ok.values]).all()
+    assert "the draw of 'x': " in run.attrs["notes"]
+    xr.testing.assert_equal(run, quick(models.LOGISTIC, over, measure=["x"], start={"x": draw}, rng=4, chunk=7))
+
+    def never(rng):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine") as caught:
+        quick(models.LOGISTIC, over, measure=["x"], start={"x": never})
+    assert caught.value.__notes__ == ["while drawing 'x'"]
+
+
+def test_cells_off_the_simplex_cost_themselves_alone():
+    model = tm.models.mechanisms()
+    names = [c.name for c in model.charts[0].coordinates]
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(names)), 6)
+    shares[2] *= 1.5
+    shares[5] *= -1
+    points = [dict(zip(names, row, strict=True)) for row in shares]
+    run = tm.sweep(model, points, t=[1.0, 5.0], progress=False)
+    assert run["status"].values.tolist() == [1, 1, 7, 1, 1, 7]
+    for i in (0, 1, 3, 4):
+        alone = tm.solve(model, t=[1.0, 5.0], start=points[i])
+        np.testing.assert_array_equal(run["loss"][i], alone["loss"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_ranges_of_any_width(data):
+    from toymesa.sweep.axes import between
+
+    scale = data.draw(st.sampled_from(["linear", "log"]))
+    tiny = np.finfo(float).tiny
+    numbers = st.floats(tiny if scale == "log" else None, allow_nan=False, allow_infinity=False)
+    low, high = sorted(data.draw(st.tuples(numbers, numbers).filter(lambda p: p[0] != p[1])))
+    unit = np.linspace(0.0, 1.0, 33)
+    found = between((low, high, scale), unit)
+    assert np.isfinite(found).all()
+    assert ((found >= low) & (found <= high)).all()
+    far = unit * (np.log(high) - np.log(low)) + np.log(low) if scale == "log" else low * (1 - unit) + unit * high
+    size = max(abs(np.log(low)), abs(np.log(high)), 1.0) if scale == "log" else max(abs(low), abs(high))
+    np.testing.assert_allclose(np.log(found) if scale == "log" else found, far, rtol=1e-14, atol=1e-14 * size)
+
+
 def test_failures_are_recorded():
+    huge = quick(models.LOGISTIC, {"k": [1e308, 1.0]}, measure=["x"], max_steps=100)
+    assert huge["status"].values.tolist() == [tm.Status.STEP_LIMIT, tm.Status.OK]
     run = quick(
         models.BLOW, {"k": [0.1, 1.0, -1.0]}, measure=["x", ms.leader("x", "inverse"), ms.label({"up": "x > 0"})]
     )

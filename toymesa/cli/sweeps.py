@@ -94,6 +94,8 @@ def _store(arguments: argparse.Namespace) -> Path | None:
             if getattr(arguments, option):
                 raise ArgumentError(f"--{option} goes with --store DIR")
         return None
+    if arguments.verify and arguments.extend:
+        raise ArgumentError("--verify and --extend are two runs: verify what is there, then extend it")
     store = Path(arguments.store)
     if not store.is_absolute() and not store.resolve().is_relative_to(Path.cwd().resolve()):
         raise DomainError(

@@ -6,6 +6,7 @@ the block and the sum of the axes' lengths, not by their product.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class Design:
         if not self.sampled:
             return {c: c.values[index[:, self.dims.index(c.dim)]] for c in self.columns}
         unit = self._unit(index[:, 0])
-        return {c: _scaled(unit[:, j], c.ranged or (0.0, 1.0, "linear")) for j, c in enumerate(self.columns)}
+        return {c: between(c.ranged or (0.0, 1.0, "linear"), unit[:, j]) for j, c in enumerate(self.columns)}
 
     def _unit(self, index: Index) -> Array:
         """Points of the unit cube, by their numbers."""
@@ -110,11 +111,18 @@ class Design:
         return np.asarray(points[index - low])
 
 
-def _scaled(unit: Array, ranged: tuple[float, float, str]) -> Array:
+def between(ranged: tuple[float, float, str], unit: Array) -> Array:
+    """Numbers of a range, by how far they are along it, 0 to 1; the ends may be as far apart as floating point allows."""
     low, high, scale = ranged
-    if scale == "log":
-        return np.asarray(np.clip(low * np.exp(unit * np.log(high / low)), low, high))
-    return low + unit * (high - low)
+    with np.errstate(over="ignore"):  # by rounding, next to the largest number
+        if scale == "linear":
+            found = low + unit * (high - low) if high - low < math.inf else low * (1.0 - unit) + high * unit
+        elif high / low < math.inf:
+            found = low * np.exp(unit * np.log(high / low))
+        else:
+            root = np.exp(unit * ((math.log(high) - math.log(low)) / 2))
+            found = low * root * root
+    return np.asarray(np.clip(found, low, high))
 
 
 # ---------------------------------------------------------------- from what a user passes

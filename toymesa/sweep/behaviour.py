@@ -14,7 +14,7 @@ from toymesa.analyse import KINDS
 from toymesa.arguments import Array, scalar, whole
 from toymesa.errors import ArgumentError, DomainError
 from toymesa.status import Status
-from toymesa.sweep.axes import interval
+from toymesa.sweep.axes import between, interval
 from toymesa.sweep.cells import solve_rows
 from toymesa.sweep.quantities import value
 from toymesa.sweep.reading import Measure, Variable, flags, named
@@ -98,9 +98,7 @@ class _Critical:
 
     def _at(self, solved: Solved, unit: Array) -> Array:
         """The phase of every row at its own place in the interval; NaN where the model failed."""
-        low, high, scale = self.between
-        here = low * (high / low) ** unit if scale == "log" else low + unit * (high - low)
-        params = {**solved.params, self.parameter: here}
+        params = {**solved.params, self.parameter: between(self.between, unit)}
         run = solve_rows(solved.model, solved.setup, params, solved.starts, solved.rows)
         there = Solved(
             solved.model, solved.setup, params, solved.starts, solved.rows, False, solved.streams, run
@@ -127,9 +125,7 @@ class _Critical:
             here = self._at(solved, middle)
             beyond, short = found & self._differ(here, at_low), found & np.isfinite(here) & ~self._differ(here, at_low)
             high[beyond], low[short] = middle[beyond], middle[short]
-        a, b, scale = self.between
-        middle = (low + high) / 2
-        return {self.name: a * (b / a) ** middle if scale == "log" else a + middle * (b - a)}
+        return {self.name: between(self.between, (low + high) / 2)}
 
 
 def critical(

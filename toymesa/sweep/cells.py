@@ -17,7 +17,7 @@ from toymesa.kernels.arrays import array_function
 from toymesa.kernels.batch import Controls
 from toymesa.solver import exact
 from toymesa.solver.events import events_of
-from toymesa.solver.inputs import rows_of
+from toymesa.solver.inputs import Cells, rows_of
 from toymesa.solver.labels import Crossings, read_off
 from toymesa.solver.options import controls
 from toymesa.solver.solve import computed
@@ -192,17 +192,32 @@ def _routes(
     if wanted not in ("auto", "closed") or (wanted == "auto" and (steady or setup.events or not model.closed_forms)):
         return [(everything, _variant(model, None), wanted)]
     forms = _forms(model, wanted == "closed")
-    batch = rows_of(model, starts, params, rows)
-    left = np.ones(rows, dtype=bool)
-    out = []
-    for i, form in enumerate(forms):
-        held = left & np.broadcast_to(exact.holds(model, form, batch), rows)
-        if held.any():
-            out.append((np.flatnonzero(held), _variant(model, i, wanted == "closed"), "closed"))
-        left &= ~held
-    if left.any() and wanted == "auto":
-        out.append((np.flatnonzero(left), _variant(model, None), "auto"))
+    by = np.full(rows, -1)  # which form, if any
+    for where, batch in _usable(model, params, starts, everything):
+        for i, form in enumerate(forms):
+            held = np.broadcast_to(exact.holds(model, form, batch), where.size)
+            by[where[held & (by[where] < 0)]] = i
+    out = [
+        (np.flatnonzero(by == i), _variant(model, i, wanted == "closed"), "closed")
+        for i in range(len(forms))
+        if (by == i).any()
+    ]
+    if (by < 0).any() and wanted == "auto":
+        out.append((np.flatnonzero(by < 0), _variant(model, None), "auto"))
     return out
+
+
+def _usable(
+    model: Model, params: Given, starts: Given, where: NDArray[np.int64]
+) -> list[tuple[NDArray[np.int64], Cells]]:
+    """Some rows as cells; without those whose numbers do not fit together, found by halving."""
+    try:
+        return [(where, rows_of(model, chosen_rows(starts, where), chosen_rows(params, where), where.size))]
+    except ToymesaError as error:
+        if where.size == 1:
+            code_of(error)  # raises where the error is not the cell's
+            return []
+    return [part for half in np.array_split(where, 2) for part in _usable(model, params, starts, half)]
 
 
 def _forms(model: Model, every: bool) -> list[Any]:

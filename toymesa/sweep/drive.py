@@ -19,34 +19,32 @@ from toymesa.sweep.tasks import Job, Report, finish
 
 
 def drive(engine: Engine, job: Job, todo: Iterator[int], accept: Callable[[int, Report], None]) -> None:
-    """Run every block of ``todo``; ``accept`` is called in this thread as each is done. Raises what a block raised."""
+    """Run every block of ``todo``; ``accept`` is called in this thread as each is done. Raises what a block raised;
+    the caller then closes the engine, and with it what is still in flight.
+    """
     pending: dict[Future[Report], int] = {}
     suspects: list[int] = []
-    try:
-        while True:
-            while len(pending) < engine.width and (number := next(todo, None)) is not None:
-                pending[engine.block(number)] = number
-            if not pending:
-                break
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            died = False
-            for future in finished:
-                number = pending.pop(future)
-                error = future.exception()
-                if error is None:
-                    accept(number, future.result())
-                elif engine.lost(error):
-                    suspects.append(number)
-                    died = True
-                else:
-                    raise error
-            if died:
-                engine.renew()
-        for number in suspects:
-            accept(number, _alone(engine, job, number))
-    finally:
-        for future in pending:
-            future.cancel()
+    while True:
+        while len(pending) < engine.width and (number := next(todo, None)) is not None:
+            pending[engine.block(number)] = number
+        if not pending:
+            break
+        finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+        died = False
+        for future in finished:
+            number = pending.pop(future)
+            error = future.exception()
+            if error is None:
+                accept(number, future.result())
+            elif engine.lost(error):
+                suspects.append(number)
+                died = True
+            else:
+                raise error
+        if died:
+            engine.renew()
+    for number in suspects:
+        accept(number, _alone(engine, job, number))
 
 
 def _alone(engine: Engine, job: Job, number: int) -> Report:

@@ -6,12 +6,13 @@ Each engine hands out futures; ``drive`` keeps a few in flight.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
@@ -43,6 +44,9 @@ class Engine(Protocol):
     def renew(self) -> None:
         """Make the engine usable after that."""
 
+    def gone(self, error: BaseException) -> bool:
+        """Whether an error says that the engine itself is no more."""
+
     def close(self, *, now: bool) -> None:
         """End it; ``now``: without waiting for what has not begun."""
 
@@ -62,6 +66,8 @@ def engine_of(given: Any, job: Job, workers: int | None) -> Engine:
             )
         return _Dask(job, _connect(given), own=True)
     if hasattr(given, "get_executor") and hasattr(given, "scheduler_info"):
+        if given.status != "running":
+            raise ArgumentError(f"the dask Client is {given.status}: make a new one")
         return _Dask(job, given, own=False)
     raise ArgumentError(f"engine must be None, 'threads', 'processes', an address or a dask Client; got {given!r}")
 
@@ -91,6 +97,9 @@ class _Threads:
     def renew(self) -> None:
         return
 
+    def gone(self, error: BaseException) -> bool:
+        return False
+
     def close(self, *, now: bool) -> None:
         if now:
             self._stop.set()
@@ -103,7 +112,16 @@ _JOB: Job | None = None  # of a worker process, set once when it starts
 def _begin(job: Job) -> None:
     global _JOB
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     _JOB = job
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: it would wait for work for ever, for it holds the queue open itself."""
+    multiprocessing.connection.wait([parent])
+    os._exit(1)  # chunks are written by rename and status last: a process may end anywhere
 
 
 def _block_here(number: int) -> Report:
@@ -154,6 +172,9 @@ class _Processes:
     def renew(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool = self._made()
+
+    def gone(self, error: BaseException) -> bool:
+        return False
 
     def close(self, *, now: bool) -> None:
         processes = list((getattr(self._pool, "_processes", None) or {}).values())
@@ -214,8 +235,12 @@ class _Dask:
     def renew(self) -> None:
         return  # the scheduler does
 
+    def gone(self, error: BaseException) -> bool:
+        return isinstance(error, CancelledError) or type(error).__name__ == "ClosedClientError"
+
     def close(self, *, now: bool) -> None:
-        self._pool.shutdown(wait=not now)
-        del self.job
+        if self.client.status == "running":
+            self._pool.shutdown(wait=not now)
+            del self.job
         if self.own:
             self.client.close()

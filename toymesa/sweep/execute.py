@@ -18,13 +18,13 @@ from toymesa.status import Status
 from toymesa.sweep import store as stores
 from toymesa.sweep.drive import drive
 from toymesa.sweep.engines import engine_of
-from toymesa.sweep.integrity import Verification, mend
+from toymesa.sweep.integrity import Verification, check_blocks
 from toymesa.sweep.layout import coordinates, results
 from toymesa.sweep.limits import refuse_absurd
 from toymesa.sweep.metadata import read_attributes
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.progress import Progress, Show, shown
-from toymesa.sweep.resume import continued, progress_of
+from toymesa.sweep.resume import continued, mend, progress_of
 from toymesa.sweep.tasks import Job, Report, warm, writer_of
 from toymesa.sweep.writer import Writer
 
@@ -56,17 +56,21 @@ def run_plan(
         refuse_absurd(made, store)
     if store is None:
         return _in_memory(made, engine, workers, progress)
-    new = not store.exists() or not any(store.iterdir() if store.is_dir() else [1])
+    if store.exists() and not store.is_dir():
+        raise StoreError(f"{str(store)!r} exists and is a file, no store: give a new path")
+    new = not store.exists() or not any(store.iterdir())
     if new:
         stores.create(store, made, stores.root_attributes(made))
     elif not (resume or extend):
         raise StoreError(
-            f"the store {str(store)!r} exists{progress_of(store)}: pass resume=True to continue it, or a new path"
+            f"the store {str(store)!r} exists{progress_of(store)}: pass resume=True (--resume) to continue it, or a new path"
         )
     with stores.lock(store):
         if verify:
-            invalidate(store, made, mend(store, made))
+            mend(store, made, extend)
         attrs = read_attributes(store) if new else continued(store, made, extend)
+        if verify:
+            invalidate(store, made, check_blocks(store, attrs))
         orphans = 0 if new else stores.sweep_partials(store)
         if orphans:
             _LOG.info("removed %d unfinished files of an interrupted run from %s", orphans, store)
@@ -135,9 +139,14 @@ def _run(
         raise SweepInterrupted(
             f"interrupted: {tally.summary()}; {where}", done=tally.done, total=tally.total, dataset=partial()
         ) from None
-    except OSError as error:
+    except Exception as error:
+        gone = running.gone(error)
+        if not (gone or isinstance(error, OSError)):
+            raise
+        by = "by the loss of the cluster" if gone else "by the system"
+        why = " ".join(str(error).split()) or type(error).__name__
         raise PartialSweep(
-            f"stopped by the system ({' '.join(str(error).split())}): {tally.summary()}; {where}", done=tally.done,
+            f"stopped {by} ({why}): {tally.summary()}; {where}", done=tally.done,
             total=tally.total, dataset=partial(),
         ) from error  # fmt: skip
     finally:

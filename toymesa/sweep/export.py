@@ -12,7 +12,7 @@ from typing import Any
 import xarray as xr
 
 from toymesa.errors import ArgumentError, DomainError, StoreError, did_you_mean
-from toymesa.sweep.store import open_store
+from toymesa.sweep.store import open_store, place
 
 FORMATS = {".nc": "netCDF", ".csv": "CSV", ".parquet": "parquet"}
 _ROWS = 200_000
@@ -27,7 +27,7 @@ def export_sweep(results: xr.Dataset | str | os.PathLike[str], path: str | os.Pa
     Raises DomainError for another ending and StoreError for an existing file.
     """
     target = export_target(path)
-    data = results if isinstance(results, xr.Dataset) else open_store(Path(results))
+    data = results if isinstance(results, xr.Dataset) else open_store(place(results))
     temporary = target.with_name(f".{target.name}.partial")
     try:
         {".nc": _netcdf, ".csv": _csv, ".parquet": _parquet}[target.suffix](data, temporary)

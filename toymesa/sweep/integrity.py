@@ -90,23 +90,25 @@ def _coordinate_fine(path: Path, spec: ArraySpec) -> bool:
 def mend_metadata(path: Path, plan: Plan) -> list[str]:
     """Restore root attributes, array metadata and coordinates; returns the files that were damaged.
 
-    The root's attributes come from their second copy; where both are gone, from the plan, with a note that they were.
+    The plan is the store's, or extends it: then the store is mended as it is. The root's attributes come from their second
+    copy; where both are gone, from the plan, with a note that they were.
     """
     damaged = []
     root, copy = copies(path)
+    whole = root or copy
     if root is None or copy is None:
         damaged += ["zarr.json"] if root is None else []
         damaged += [f"{INTEGRITY}/provenance.json"] if copy is None else []
-        whole = root or copy
         if whole is None:
             # digests depend on the lost name of the store: every block will be run again
             note = {"store_id": uuid.uuid4().hex, "rebuilt": "attributes lost, rebuilt from the plan"}
-            whole = root_attributes(plan) | note
-        write_attributes(path, whole)
+            write_attributes(path, root_attributes(plan) | note)
+        else:
+            write_attributes(path, whole)
     if not _readable(path / INTEGRITY / "zarr.json", GROUP):
         damaged.append(f"{INTEGRITY}/zarr.json")
         create_integrity(path)
-    for spec in layout(plan):
+    for spec in layout(plan) if whole is None else layout_of(whole):
         if metadata_state(path, spec) != "whole":
             damaged.append(f"{spec.name}/zarr.json")
             spec.create(path)
@@ -118,7 +120,8 @@ def mend_coordinates(path: Path, plan: Plan) -> list[str]:
     damaged = []
     for spec, values in coordinates(plan):
         array: Any = zarr.open_array(LocalStore(path), path=spec.name, mode="r")
-        files = _chunks(path, spec.name, spec.shape[0], spec.chunks[0])
+        values = values[: array.shape[0]]  # all of them, unless the plan extends the store and it has yet to grow
+        files = _chunks(path, spec.name, values.size, spec.chunks[0])
         try:
             same = np.array_equal(array[:], values) and all(f.exists() for f in files)
         except Exception:  # whatever the codecs raise on a damaged chunk
@@ -140,12 +143,6 @@ def _readable(file: Path, expected: dict[str, Any]) -> bool:
         return bool(json.loads(file.read_text(encoding="utf-8")) == expected)
     except (OSError, ValueError):
         return False
-
-
-def mend(path: Path, plan: Plan) -> Verification:
-    """Restore the metadata, and say which blocks have to be run again; the caller holds the lock."""
-    metadata = tuple(mend_metadata(path, plan))
-    return replace(check_blocks(path, read_attributes(path)), metadata=metadata)
 
 
 def check_blocks(

@@ -136,9 +136,12 @@ class Plan:
             yield self.models[which], np.flatnonzero((keys == key).all(axis=1))
 
     def given(
-        self, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64]
+        self, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64], notes: list[str] | None = None
     ) -> tuple[Callable[[int], np.random.Generator], dict[str, dict[str, Any]]]:
-        """The random numbers of each of some cells, and "param" or "start" -> name -> a number, or one for each of them."""
+        """The random numbers of each of some cells, and "param" or "start" -> name -> a number, or one for each of them.
+
+        With ``notes`` a draw that fails is NaN, which its cell's status will say, and the first is noted; else it raises.
+        """
         streams: dict[int, np.random.Generator] = {}
 
         def stream(row: int) -> np.random.Generator:
@@ -151,8 +154,21 @@ class Plan:
         for kind, fixed in (("param", self.params), ("start", self.starts)):
             for name, value in fixed.items():
                 if callable(value):
-                    drawn = [_one(value(stream(row)), name) for row in range(chosen.size)]
-                    value = np.array(drawn)
+                    drawn, failed = np.full(chosen.size, np.nan), []
+                    for row in range(chosen.size):
+                        try:
+                            drawn[row] = _one(value(stream(row)), name)
+                        except (
+                            Exception
+                        ) as error:  # a user's code may raise anything; one cell must not cost the others
+                            if notes is None:
+                                error.add_note(f"while drawing {name!r}")
+                                raise
+                            why = " ".join(f"{type(error).__name__}: {error}".split())
+                            failed.append(f"{_place(index[chosen[row]])}: the draw of {name!r}: {why}")
+                    if notes is not None:
+                        notes += failed[:1]
+                    value = drawn
                 given[kind][name] = value
         for column, v in values.items():
             if column.target != "structure":
@@ -163,7 +179,7 @@ class Plan:
         self, model: Model, index: Index, values: Mapping[Column, Any], chosen: NDArray[np.int64], notes: list[str],
         stop: Callable[[], bool],
     ) -> dict[str, NDArray[Any]]:  # fmt: skip
-        stream, given = self.given(index, values, chosen)
+        stream, given = self.given(index, values, chosen, notes)
         shared = (model, self.setup, given["param"], given["start"])
         solved: Solved | Simulated
         if model.noise is None:
@@ -173,7 +189,7 @@ class Plan:
             solved = Simulated(*shared, chosen.size, self.timed, stream, paths)
         out = {name: found for m in self.measures for name, found in m.read(solved).items()}
         out |= {"status": solved.status, "nsteps": solved.main.nsteps}  # measures may have changed the status
-        notes += [f"cell {tuple(index[chosen[r]].tolist())}: {text}" for r, text in list(solved.failures.items())[:1]]
+        notes += [f"{_place(index[chosen[r]])}: {text}" for r, text in list(solved.failures.items())[:1]]
         return out
 
     # ---------------------------------------------------------------- what it is, as data
@@ -225,6 +241,10 @@ def _event_spec(value: Any) -> Any:
 
 def _given_spec(value: Any) -> Any:
     return function_fingerprint(value) if callable(value) else float(value)
+
+
+def _place(cell: NDArray[np.int64]) -> str:
+    return f"cell {tuple(cell.tolist())}"
 
 
 def _one(value: Any, name: str) -> float:

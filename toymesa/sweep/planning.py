@@ -173,6 +173,7 @@ def _check(p: Plan) -> None:
     """What would fail in every cell fails now, in one line."""
     first = p.blocks.index(0, 0, 1)
     values = p.design.values(first)
+    p.given(first, values, np.zeros(1, dtype=np.int64))  # a function that cannot draw even there raises now
     varied = {c.label for c in p.design.columns}
     for name in p.params:
         if name in varied:

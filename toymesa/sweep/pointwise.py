@@ -12,7 +12,7 @@ import numpy as np
 from toymesa.arguments import Array, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
 from toymesa.status import Status
-from toymesa.sweep.axes import Design, interval
+from toymesa.sweep.axes import Design, between, interval
 from toymesa.sweep.engines import cores
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.planning import plan
@@ -38,10 +38,9 @@ class Pointwise:
     def values(self, unit: Array) -> Array:
         """Points in the model's own coordinates."""
         columns = []
-        for j, (low, high, scale) in enumerate(self.ranges.values()):
-            u = unit[:, j]
-            inside = low * (high / low) ** u if scale == "log" else low + u * (high - low)
-            columns.append(np.where(u == 0.0, low, np.where(u == 1.0, high, inside)))
+        for j, ranged in enumerate(self.ranges.values()):
+            u, (low, high, _) = unit[:, j], ranged
+            columns.append(np.where(u == 0.0, low, np.where(u == 1.0, high, between(ranged, u))))
         return np.stack(columns, axis=1)
 
     def __call__(self, unit: Array) -> Array:

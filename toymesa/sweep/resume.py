@@ -14,7 +14,7 @@ from toymesa.kernels.cache import cpu
 from toymesa.sweep import metadata
 from toymesa.sweep import store as stores
 from toymesa.sweep.blocks import StoredChunk
-from toymesa.sweep.integrity import mend_coordinates
+from toymesa.sweep.integrity import mend_coordinates, mend_metadata
 from toymesa.sweep.method import StoredMethod
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.provenance import versions
@@ -67,13 +67,7 @@ def progress_of(path: Path) -> str:
 def continued(path: Path, made: Plan, extending: bool) -> dict[str, Any]:
     """The attributes of a store that this plan may write into; extends it where that is asked for."""
     attrs = metadata.read_attributes(path)
-    stored = json.loads(attrs["spec"])
-    if stored != made.spec:
-        lines = differences(stored, made.spec)
-        longer = _is_longer(stored, made)
-        if not (extending and longer):
-            hint = "; the axes only have more values: pass extend=True" if longer else ""
-            raise StoreError(f"the store {str(path)!r} was made with other settings: {'; '.join(lines)}{hint}")
+    if not same_settings(path, attrs, made, extending):
         kept = {k: v for k, v in stores.root_attributes(made).items() if k in ("spec", "layout")}
         metadata.require_metadata(path, attrs)
         attrs = attrs | kept
@@ -91,6 +85,32 @@ def continued(path: Path, made: Plan, extending: bool) -> dict[str, Any]:
     stores.grow(path, made)  # an extension that was interrupted
     mend_coordinates(path, made)
     return attrs
+
+
+def same_settings(path: Path, attrs: Mapping[str, Any], made: Plan, extending: bool) -> bool:
+    """Whether a store was made with the settings of the plan; False where the plan only extends it and that is asked for.
+
+    StoreError with what differs for any other plan, which must write nothing there.
+    """
+    stored = json.loads(attrs["spec"])
+    if stored == made.spec:
+        return True
+    longer = _is_longer(stored, made)
+    if extending and longer:
+        return False
+    hint = "; the axes only have more values: pass extend=True (--extend)" if longer else ""
+    lines = "; ".join(differences(stored, made.spec))
+    raise StoreError(f"the store {str(path)!r} was made with other settings: {lines}{hint}")
+
+
+def mend(path: Path, made: Plan, extending: bool = False) -> list[str]:
+    """Restore the metadata of a store that is this plan's, or that it extends; returns the files that were damaged."""
+    root, copy = metadata.copies(path)
+    whole = root or copy
+    if whole is not None:
+        metadata.require_version(path, whole)
+        same_settings(path, whole, made, extending)
+    return mend_metadata(path, made)
 
 
 def _is_longer(stored: dict[str, Any], made: Plan) -> bool:

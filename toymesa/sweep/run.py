@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,12 +97,10 @@ def sweep(
     for name, switch in switches.items():
         if not isinstance(switch, bool | np.bool_):
             raise ArgumentError(f"{name} must be True or False; got {type(switch).__name__}")
-    if store is not None and (not isinstance(store, str | os.PathLike) or not os.fspath(store)):
-        raise ArgumentError(f"store must be the path of a directory; got {store!r}")
     if (resume or extend or verify or durable) and store is None:
         raise ArgumentError("resume, extend, verify and durable go with store=")
     resume = resume or verify
-    path = None if store is None else Path(os.path.abspath(store))
+    path = None if store is None else stores.place(store)
     stored = stored_spec(path, damaged=verify) if path is not None and (resume or extend) else None
     if stored is not None:  # what a continued store keeps unless something else was asked for
         chunk = chunk if np.ndim(chunk) else StoredChunk(stored["chunks"])
@@ -125,4 +122,4 @@ def open_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises StoreError where there is no store and StoreCorrupt where its metadata are damaged.
     """
-    return stores.open_store(Path(store))
+    return stores.open_store(stores.place(store))

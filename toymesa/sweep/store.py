@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from toymesa.errors import StoreCorrupt, StoreError
+from toymesa.errors import ArgumentError, StoreCorrupt, StoreError
 from toymesa.sweep.chunks import put
 from toymesa.sweep.layout import GROUP, INTEGRITY, coordinates, layout
 from toymesa.sweep.lock import Lock
@@ -26,6 +26,19 @@ from toymesa.sweep.plan import OLDEST, SCHEMA, Plan
 from toymesa.sweep.provenance import provenance
 
 _STALE = 3600.0  # seconds after which an unfinished new store is nobody's
+
+
+def place(store: str | os.PathLike[str]) -> Path:
+    """The directory that is meant by the path of a store, whatever symbolic links lead there, checked to be a path."""
+    text = os.fspath(store) if isinstance(store, str | os.PathLike) else ""
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ArgumentError(f"store must be the path of a directory; got {store!r}")
+    path = Path(os.path.realpath(text))
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long, say
+        raise StoreError(f"{text!r} cannot be the path of a store: {error.strerror}") from None
+    return path
 
 
 def lock(path: Path) -> Lock:
@@ -40,7 +53,10 @@ def create(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
     """Make an empty store beside its place and move it there whole; StoreError where something is there already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreError(f"{str(path)!r} exists: choose a new path, or resume=True to continue a sweep")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unmade(path, error) from error
     for old in path.parent.glob(f".{path.name}.*.partial"):  # of a process that was killed while it made one
         if time.time() - old.stat().st_mtime > _STALE:
             shutil.rmtree(old, ignore_errors=True)
@@ -49,11 +65,15 @@ def create(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
         build(temporary, plan, dict(attrs) | {"store_id": uuid.uuid4().hex})
         os.rename(temporary, path)
     except OSError as error:
-        if path.exists() and any(path.iterdir()):
+        if path.is_dir() and any(path.iterdir()):
             raise StoreError(f"{str(path)!r} was made by another process meanwhile") from error
-        raise
+        raise _unmade(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unmade(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"the store {str(path)!r} cannot be made: {error.strerror or error}")
 
 
 def build(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
@@ -139,11 +159,11 @@ def extend(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
 def grow(path: Path, plan: Plan) -> None:
     """Bring every array to the plan's size and write the coordinates."""
     group = zarr.open_group(LocalStore(path), mode="r+")
+    for spec, values in coordinates(plan):  # what stands beyond the end of an array is not read
+        spec.fill_with(path, values)
     for spec in layout(plan):
         found = group[spec.name]
         if not isinstance(found, zarr.Array):
             raise StoreCorrupt(f"{spec.name} is no array in {str(path)!r}")
         if tuple(found.shape) != spec.shape or dict(found.attrs) != spec.attrs:
             spec.create(path)
-    for spec, values in coordinates(plan):
-        spec.fill_with(path, values)

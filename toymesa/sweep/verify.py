@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from toymesa.sweep import store as stores
 from toymesa.sweep.execute import invalidate, run_plan
-from toymesa.sweep.integrity import Verification, inspect, mend
+from toymesa.sweep.integrity import Verification, check_blocks, inspect
+from toymesa.sweep.metadata import read_attributes
 from toymesa.sweep.plan import Plan
 from toymesa.sweep.progress import Progress
+from toymesa.sweep.resume import mend
 
 
 def verify_sweep(store: str | os.PathLike[str]) -> Verification:
@@ -18,7 +21,7 @@ def verify_sweep(store: str | os.PathLike[str]) -> Verification:
 
     Raises StoreError where there is no store and StoreCorrupt where both copies of its attributes are damaged.
     """
-    return inspect(Path(store))
+    return inspect(stores.place(store))
 
 
 def verify_plan(
@@ -26,7 +29,8 @@ def verify_plan(
 ) -> Verification:
     """Check every byte of a store, mend its metadata, and run the damaged blocks again, and no others."""
     with stores.lock(store):
-        found = mend(store, made)
+        damaged = tuple(mend(store, made))
+        found = replace(check_blocks(store, read_attributes(store)), metadata=damaged)
         invalidate(store, made, found)
     if found.blocks:
         run_plan(

@@ -39,7 +39,7 @@ class Writer:
         sizes, position = self.plan.blocks.sizes(block), self.plan.blocks.position(block)
         files = {n: self.specs[n].file(self.path, position) for n in (DIGEST, *out)}
         if files["status"].exists():  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
-            files["status"].unlink()
+            files["status"].unlink(missing_ok=True)  # another worker may be at the same block, given up for lost
             files[DIGEST].unlink(missing_ok=True)
         data = {n: self._encoded(n, v.reshape(*sizes, *v.shape[1:])) for n, v in out.items()}
         total = digest(self.identity, position, {n: checksum(d) for n, d in data.items()})

@@ -105,7 +105,11 @@ def run_lanes(
                 if watch is not None:
                     watch.steps.append(_steps(phase, kept, layout, block.start))
 
-    in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
+    def quiet(block: slice) -> None:
+        with np.errstate(all="ignore"):  # not compiled, arithmetic beyond the range of numbers would warn
+            work(block)
+
+    in_blocks(rows, _BLOCK, work if many else quiet, threads=threads, progress=progress)
     _interpreted += 0.0 if many else time.perf_counter() - began
     if watch is not None:
         watch.ended[:] = status == ENDED
