@@ -1,5 +1,6 @@
 """Files of a store that are damaged, missing or swapped, two writers, and a reader meanwhile."""
 
+import errno
 import os
 import random
 
@@ -130,6 +131,17 @@ def test_a_second_writer_is_refused_at_once(copied):
     with lock(copied), pytest.raises(StoreError, match=f"process {os.getpid()} on .* since"):
         run(copied, resume=True)
     run(copied, resume=True)
+
+
+def test_a_file_system_without_locks_is_named(copied, monkeypatch):
+    from toymesa.sweep import lock
+
+    def unknown(file):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock, "_exclusive", unknown)
+    with pytest.raises(StoreError, match="cannot be locked: No locks available; its file system must know locks"):
+        run(copied, resume=True)
 
 
 def test_a_reader_never_sees_a_status_ahead_of_its_results(tmp_path, fresh):

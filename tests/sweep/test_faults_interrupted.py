@@ -169,6 +169,26 @@ def test_full_disk(tmp_path, monkeypatch, fresh, capsys):
     xr.testing.assert_equal(run(store, resume=True), fresh)
 
 
+def test_a_disk_that_is_full_from_the_start(copied, tmp_path, monkeypatch, fresh):
+    from toymesa.sweep import layout, metadata, writer
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for place in (layout, writer):
+        monkeypatch.setattr(place, "put", full)
+    xr.testing.assert_equal(run(copied, resume=True), fresh)  # nothing is left to write
+    more = {"k": np.append(OVER["k"], 3.5), "start_x": OVER["start_x"]}
+    with pytest.raises(StoreError, match="cannot be written: No space left on device; open_sweep reads it"):
+        run(copied, over=more, extend=True)
+    with pytest.raises(StoreError, match="cannot be made: No space left on device"):
+        run(tmp_path / "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["st"]
+    monkeypatch.undo()
+    assert metadata.read_attributes(copied)
+    xr.testing.assert_equal(run(copied, over=more, extend=True), run(over=more))
+
+
 def test_full_disk_for_real(tmp_path, capsys):
     """On a small file system of its own, where mounting one is allowed."""
     place = tmp_path / "small"

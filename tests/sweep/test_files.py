@@ -1,6 +1,8 @@
 """Sweep files, the command, exports, and extended axes."""
 
 import json
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,9 @@ import xarray as xr
 
 import toymesa as tm
 from toymesa import measures as ms
-from toymesa.cli import main
+from toymesa.cli import main, sweeps
 from toymesa.errors import StoreError
+from toymesa.sweep import tasks
 
 MODEL = 'name = "m"\n[states]\nx = "k*x*(1-x)"\n[params]\nk = 1.0\n[start]\nx = 0.1\n[observables]\ngap = "1-x"\n'
 SWEEP = """
@@ -171,6 +174,33 @@ def test_the_estimate_and_what_is_refused(folder, capsys):
     err = capsys.readouterr().err
     assert "1e+10 cells" in err
     assert "--allow-large" in err
+
+
+def test_the_time_of_a_cell_is_not_that_of_the_first_calls(monkeypatch):
+    """One cell is solved by other code than many are, which takes a while to load; a call costs something by itself."""
+    now, loaded = [0.0], []
+
+    def evaluate(index):
+        now[0] += 0.02 + 1e-5 * len(index)
+        if len(index) > 32 and not loaded:
+            loaded.append(True)
+            now[0] += 0.1
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(tasks, "warm", lambda made: None)
+    made = SimpleNamespace(cells=10**6, shape=(1000, 1000), evaluate=evaluate)
+    assert sweeps.time_per_cell(made) == pytest.approx(1e-5)
+    assert loaded
+
+
+@pytest.mark.parametrize(("said", "code", "shown"), [((), 130, "interrupted"), (("terminated",), 143, "terminated")])
+def test_an_interruption_before_the_start(folder, capsys, monkeypatch, said, code, shown):
+    def stop(made):
+        raise KeyboardInterrupt(*said)
+
+    monkeypatch.setattr(sweeps, "time_per_cell", stop)
+    assert main(["sweep", "s.toml", "--estimate"]) == code
+    assert capsys.readouterr().err == f"toymesa: {shown}\n"
 
 
 @pytest.mark.parametrize("ending", [".nc", ".csv", ".parquet"])

@@ -244,8 +244,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             room = sweeps if arguments.command == "sweep" else commands
             return int(getattr(room, f"run_{arguments.command.replace('-', '_')}")(arguments))
     except KeyboardInterrupt as stopped:
-        print(f"toymesa: {stopped or 'interrupted'}", file=sys.stderr)
-        return TERMINATED if getattr(stopped, "terminated", False) else INTERRUPTED
+        print(f"toymesa: {str(stopped) or 'interrupted'}", file=sys.stderr)
+        terminated = getattr(stopped, "terminated", False) or "terminated" in stopped.args
+        return TERMINATED if terminated else INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return OK

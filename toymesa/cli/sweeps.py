@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_DAYS = 30.0
 _PROBE, _PROBE_SECONDS = 256, 1.0  # cells that are timed for the estimate, and about how long that may take
+_MANY = 64
 
 
 def run_sweep(arguments: argparse.Namespace) -> int:
@@ -190,8 +191,15 @@ def time_per_cell(made: Plan) -> float:
     count = min(_PROBE, made.cells, int(_PROBE_SECONDS / max(first, 1e-9)))
     if count < 2:
         return first
-    total = spent(count)  # a call costs something by itself, which blocks of many cells hardly feel
-    return max(total - first, total / 20) / (count - 1)
+    total = spent(count)
+    if total < _PROBE_SECONDS / 4:  # one cell and many are not solved by the same code: now that of many is loaded
+        count = min(_PROBE, made.cells)
+        total = min(spent(count), spent(count))
+    few = count // 4
+    if few < _MANY:
+        return total / count
+    # a call costs something by itself, which blocks of many cells hardly feel
+    return max(total - min(spent(few), spent(few)), total / 20) / (count - few)
 
 
 def _duration(seconds: float) -> str:

@@ -66,12 +66,13 @@ def run_plan(
             f"the store {str(store)!r} exists{progress_of(store)}: pass resume=True (--resume) to continue it, or a new path"
         )
     with stores.lock(store):
-        if verify:
-            mend(store, made, extend)
-        attrs = read_attributes(store) if new else continued(store, made, extend)
-        if verify:
-            invalidate(store, made, check_blocks(store, attrs))
-        orphans = 0 if new else stores.sweep_partials(store)
+        with stores.writing(store):
+            if verify:
+                mend(store, made, extend)
+            attrs = read_attributes(store) if new else continued(store, made, extend)
+            if verify:
+                invalidate(store, made, check_blocks(store, attrs))
+            orphans = 0 if new else stores.sweep_partials(store)
         if orphans:
             _LOG.info("removed %d unfinished files of an interrupted run from %s", orphans, store)
         job = Job(made, str(store), attrs["store_id"], durable)

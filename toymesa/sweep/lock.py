@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,16 +33,20 @@ class Lock:
             ) from None
         try:
             _exclusive(file)
-        except OSError:
+        except OSError as error:
             file.seek(0)
             holder = _holder(file.read())
             file.close()
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise StoreError(
+                    f"the store {store!r} cannot be locked: {error.strerror}; its file system must know locks"
+                ) from None
             raise StoreError(f"the store {store!r} is being written by {holder}; wait for it, or stop it") from None
-        file.seek(0)
-        file.truncate()
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": now}, file)
-        file.flush()
+        holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
+        with suppress(OSError):  # a full disk: locked it is none the less
+            file.truncate(0)
+            os.write(file.fileno(), holder.encode())
         self._file = file
         return self
 

@@ -7,7 +7,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ def create(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
     except OSError as error:
         raise _unmade(path, error) from error
     for old in path.parent.glob(f".{path.name}.*.partial"):  # of a process that was killed while it made one
-        if time.time() - old.stat().st_mtime > _STALE:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process has just finished it
+            if time.time() - old.stat().st_mtime > _STALE:
+                shutil.rmtree(old, ignore_errors=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
         build(temporary, plan, dict(attrs) | {"store_id": uuid.uuid4().hex})
@@ -157,13 +159,29 @@ def extend(path: Path, plan: Plan, attrs: Mapping[str, Any]) -> None:
 
 
 def grow(path: Path, plan: Plan) -> None:
-    """Bring every array to the plan's size and write the coordinates."""
+    """Bring arrays that are smaller than the plan to its size; where none is, nothing is written."""
     group = zarr.open_group(LocalStore(path), mode="r+")
-    for spec, values in coordinates(plan):  # what stands beyond the end of an array is not read
-        spec.fill_with(path, values)
+    smaller = []
     for spec in layout(plan):
         found = group[spec.name]
         if not isinstance(found, zarr.Array):
             raise StoreCorrupt(f"{spec.name} is no array in {str(path)!r}")
         if tuple(found.shape) != spec.shape or dict(found.attrs) != spec.attrs:
-            spec.create(path)
+            smaller.append(spec)
+    names = {spec.name for spec in smaller}
+    for spec, values in coordinates(plan):  # first: what stands beyond the end of an array is not read
+        if spec.name in names:
+            spec.fill_with(path, values)
+    for spec in smaller:
+        spec.create(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """The preparation of a store for a sweep; what the system refuses meanwhile becomes a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the store {str(path)!r} cannot be written: {error.strerror or error}; open_sweep reads it as it is"
+        ) from error

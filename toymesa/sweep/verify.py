@@ -28,7 +28,7 @@ def verify_plan(
     made: Plan, store: Path, *, engine: Any = None, workers: int | None = None, progress: Progress = False
 ) -> Verification:
     """Check every byte of a store, mend its metadata, and run the damaged blocks again, and no others."""
-    with stores.lock(store):
+    with stores.lock(store), stores.writing(store):
         damaged = tuple(mend(store, made))
         found = replace(check_blocks(store, read_attributes(store)), metadata=damaged)
         invalidate(store, made, found)
