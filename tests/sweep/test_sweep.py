@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -160,6 +161,37 @@ def test_draws_that_fail_cost_their_cells_alone():
     with pytest.raises(RuntimeError, match="mine") as caught:
         quick(models.LOGISTIC, over, measure=["x"], start={"x": never})
     assert caught.value.__notes__ == ["while drawing 'x'"]
+
+
+def test_fingerprints_of_functions_know_what_was_changed():
+    """A resume with another function is refused; what a closure, a default or ``partial`` holds is part of one."""
+    from toymesa.sweep.own import function_fingerprint as of
+
+    def uniform(high):
+        return lambda rng: rng.uniform(0.0, high)
+
+    def default(high):
+        def draw(rng, high=high):
+            return rng.uniform(0.0, high)
+
+        return draw
+
+    def power(high, rng):
+        return rng.uniform(0.0, high) ** 2
+
+    for make in (uniform, default, lambda high: partial(power, high)):
+        for one, other in ((1.0, 2.0), (np.arange(3.0), np.arange(4.0)), ((1, "a"), (1, "b"))):
+            assert of(make(one)) == of(make(one)) != of(make(other))
+    assert of(uniform(object())) == of(uniform(object()))  # an object has an address, which is no setting
+    assert of(lambda rng: [i + 1 for i in rng]) != of(lambda rng: [i + 2 for i in rng])
+
+    def first(rng):
+        return second(rng)
+
+    def second(rng):
+        return first(rng)
+
+    assert of(first) == of(first) != of(second)
 
 
 def test_cells_off_the_simplex_cost_themselves_alone():

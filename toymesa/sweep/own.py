@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,10 +72,43 @@ def function(call: Callable[..., Any], name: str | Sequence[str] | None = None, 
 
 
 def function_fingerprint(call: Callable[..., Any]) -> str:
-    """Name and a hash of the compiled body: enough to notice that a function was changed between two runs."""
-    code = getattr(call, "__code__", None)
+    """Name and a hash of the compiled body and of the plain values it was made with (defaults, a closure, ``partial``).
+
+    Enough to notice that a function was changed between two runs. What it finds elsewhere (globals, a file) is not in it.
+    """
     name = f"{getattr(call, '__module__', '?')}.{getattr(call, '__qualname__', type(call).__name__)}"
-    if code is None:
+    if not hasattr(call, "__code__") and not isinstance(call, partial):
         return name
-    body = repr((code.co_code, [c for c in code.co_consts if not hasattr(c, "co_code")], code.co_names)).encode()
-    return f"{name}:{hashlib.sha256(body).hexdigest()[:16]}"
+    return f"{name}:{hashlib.sha256(repr(_content(call)).encode()).hexdigest()[:16]}"
+
+
+def _content(value: Any, deep: int = 8) -> Any:
+    """What is hashed of a function or of a value that it holds: of an object that is no plain value its type alone.
+
+    deep: how far to follow functions that hold functions, which may hold each other.
+    """
+
+    def inside(values: Any) -> list[Any]:
+        return [_content(v, deep - 1) for v in values or ()]
+
+    if deep == 0:
+        return "further"
+    if isinstance(value, partial):
+        return "partial", inside([value.func, value.args, value.keywords])
+    if isinstance(value, MethodType):
+        return "method", inside([value.__func__])
+    if isinstance(value, FunctionType):
+        held = [c.cell_contents for c in value.__closure__ or () if c != CellType()]
+        return "function", inside([value.__code__, value.__defaults__, value.__kwdefaults__, held])
+    if isinstance(value, CodeType):
+        return value.co_code, inside(value.co_consts), value.co_names
+    if isinstance(value, list | tuple):
+        return type(value).__name__, inside(value)
+    if isinstance(value, dict):
+        return "dict", inside(value.items())
+    if isinstance(value, set | frozenset):
+        return "set", sorted(map(repr, inside(value)))  # their order is that of the hashes, which a process draws
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufcSU":
+        return "array", value.shape, value.dtype.str, hashlib.sha256(value.tobytes()).hexdigest()
+    plain = value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic)
+    return repr(value) if plain else type(value).__qualname__
