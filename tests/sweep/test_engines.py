@@ -128,7 +128,7 @@ def test_a_cluster_that_ends_meanwhile(fresh, tmp_path):
 
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=60
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=60
         ) as local,
         Client(local) as client,
     ):
