@@ -25,6 +25,17 @@ from math import (acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, erf, 
                   log1p, nan, sin, sinh, sqrt, tan, tanh)
 
 from numba import njit
+
+
+@njit(inline="always")
+def larger(a, b):  # as np.maximum: NaN where either is
+    return a if a > b or a != a else b
+
+
+@njit(inline="always")
+def smaller(a, b):
+    return a if a < b or a != a else b
+
 """
 _DECORATOR = '@njit("void(int64, float64, float64[::1], float64[::1], float64[::1])", {options})'
 _OPTIONS = 'error_model="numpy", nogil=True, cache=True'

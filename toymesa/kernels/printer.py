@@ -147,6 +147,12 @@ class _Printer(StrPrinter):
     def _print_Relational(self, expr: Any) -> str:
         return self._compare(expr, {"Eq": "==", "Ne": "!="}.get(type(expr).__name__) or expr.rel_op)
 
+    def _fold(self, function: str, args: Sequence[Any]) -> str:
+        text = self._print(args[0])
+        for a in args[1:]:
+            text = f"{function}({text}, {self._print(a)})"
+        return text
+
     def emptyPrinter(self, expr: Any) -> str:  # SymPy's name
         raise ModelError(f"{type(expr).__name__} has no form in generated code (in {expr})")
 
@@ -168,10 +174,10 @@ class ScalarPrinter(_Printer):
         return f"(1.0 if {x} > 0.0 else ({middle} if {x} == 0.0 else 0.0*{x}))"
 
     def _print_Max(self, expr: Any) -> str:
-        return f"max({', '.join(self._print(a) for a in expr.args)})"
+        return self._fold("larger", expr.args)
 
     def _print_Min(self, expr: Any) -> str:
-        return f"min({', '.join(self._print(a) for a in expr.args)})"
+        return self._fold("smaller", expr.args)
 
     def _print_LogSumExp(self, expr: Any) -> str:
         values = [self._print(a) for a in expr.args]
@@ -216,12 +222,6 @@ class ArrayPrinter(_Printer):
     def _print_Heaviside(self, expr: Any) -> str:
         middle = self._print(expr.args[1] if len(expr.args) > 1 else sp.Rational(1, 2))
         return f"np.heaviside({self._print(expr.args[0])}, {middle})"
-
-    def _fold(self, function: str, args: Sequence[Any]) -> str:
-        text = self._print(args[0])
-        for a in args[1:]:
-            text = f"{function}({text}, {self._print(a)})"
-        return text
 
     def _print_Max(self, expr: Any) -> str:
         return self._fold("np.maximum", expr.args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sympy as sp
@@ -117,10 +117,15 @@ class Reader:
         return self.program.constant(0.0)
 
     def _Max(self, expr: Any) -> Value:
-        return self._fold(self.program.maximum, expr)
+        return self._fold(self._strict(self.program.maximum), expr)
 
     def _Min(self, expr: Any) -> Value:
-        return self._fold(self.program.minimum, expr)
+        return self._fold(self._strict(self.program.minimum), expr)
+
+    def _strict(self, function: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
+        """The larger or smaller as functions of arrays have it: NaN where either is, wherever that stands."""
+        p = self.program
+        return lambda v, total: p.select(p.compare("oeq", v, v), function(v, total), v)
 
     def _fold(self, function: Any, expr: Any) -> Value:
         return self._largest(function, [self.read(a) for a in expr.args])
@@ -136,7 +141,7 @@ class Reader:
 
     def log_sum_exp(self, values: Sequence[Value]) -> Value:
         """log(e^a + e^b + ...), the largest taken out."""
-        top = self._largest(self.program.maximum, values)
+        top = self._largest(self._strict(self.program.maximum), values)
         exps = self.program.sum([FUNCTIONS["exp"](self.program, v - top) for v in values])
         total = top + FUNCTIONS["log"](self.program, exps)
         return self.program.select(self.program.compare("oeq", abs(top), float("inf")), top, total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from toymesa.errors import ModelError
@@ -18,20 +18,6 @@ from toymesa.symbolic.model import TIME, Model
 # what was seen in a step: nothing that ends it, a sure crossing of a terminal event, an interpolant without a value
 GO_ON, CROSSED, NO_VALUE = 0.0, 1.0, 2.0
 MOST_BITS = 50  # events beyond share the last bit
-
-
-class _StrictReader(Reader):
-    """Reads events as functions of arrays do: the largest of numbers and NaN is NaN, wherever that stands."""
-
-    def _Max(self, expr: Any) -> Value:
-        return self._fold(self._strict(self.program.maximum), expr)
-
-    def _Min(self, expr: Any) -> Value:
-        return self._fold(self._strict(self.program.minimum), expr)
-
-    def _strict(self, function: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
-        p = self.program
-        return lambda v, total: p.select(p.compare("oeq", v, v), function(v, total), v)
 
 
 def watch(method: str, model: Model, events: Sequence[Event], layout: Layout, lanes: int) -> str:
@@ -60,7 +46,7 @@ def watch(method: str, model: Model, events: Sequence[Event], layout: Layout, la
             states = inside(p, method, layout, used * node if method == "taylor" else p.constant(node))
         here = known | dict(zip(model.states, states, strict=True))
         here[TIME] = p.shared(rows.START_TIME) + p.shared(rows.DIRECTION) * elapsed
-        reader = _StrictReader(p, here)
+        reader = Reader(p, here)
         for symbol, value in form[0]:
             reader.define(symbol, value)
         for line, expr in zip(samples, form[1], strict=True):
