@@ -136,7 +136,7 @@ def drive(
         if outputs and alive > 0:
             crossed = False
             for lane in range(lanes):
-                if (mask >> lane) & 1 and (W[CODE, lane] in (OUTPUT, ARRIVED, EVENT)):
+                if (mask >> lane) & 1 and W[NEXT, lane] <= W[ELAPSED, lane]:
                     crossed = True
             if crossed and not watched:
                 between(work, common)
@@ -147,8 +147,6 @@ def drive(
                 for lane in range(lanes):
                     r = owner[lane]
                     if not (mask >> lane) & 1 or not W[NEXT, lane] <= W[ELAPSED, lane]:
-                        continue
-                    if W[CODE, lane] not in (OUTPUT, ARRIVED, EVENT):
                         continue
                     first = first_state if W[NEXT, lane] == W[ELAPSED, lane] else first_read
                     for i in range(n):

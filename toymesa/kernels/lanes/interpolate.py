@@ -103,8 +103,6 @@ def powers_of(method: str, before: Array, levels: Array, used: Array) -> Array:
             wide[:, :-1] += rest
         rest = wide
     if method == "taylor":
-        scale = np.ones_like(used)
-        for k in range(rest.shape[1]):
-            scale = scale * used
-            rest[:, k] *= scale[:, None]
+        for k in range(rest.shape[1]):  # one factor after the other: a power of a very long step overflows
+            rest[:, k:] *= used[:, None, None]
     return np.concatenate([before[:, None], rest], axis=1)

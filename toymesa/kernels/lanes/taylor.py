@@ -65,7 +65,7 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
     good = sound & (error <= 1.0)
     refusals = p.select(good, 0.0, p.row(rows.ERROR) + 1.0)
     p.store(rows.ERROR, refusals)  # a row in which the pairs keep their last error
-    hits = _stiff(p, order, h, good, sound, last_but_one, last_one) if hand_over else None
+    hits = _stiff(p, order, h, longest, good, sound, last_but_one, last_one) if hand_over else None
     rate = _full(p, slopes_by_order[:1])[0]
     return finish(
         p, layout, ending, accepted=good, sound=sound, h=h, last=final, factor=p.select(good, _GROWTH, 0.5), x=x,
@@ -75,12 +75,16 @@ def advance(order: int, layout: Layout, formulas: Formulas, lanes: int, *, hand_
 
 
 def _stiff(
-    p: Program, order: int, h: Value, good: Value, sound: Value, last_but_one: Value, last_one: Value
+    p: Program, order: int, h: Value, longest: Value, good: Value, sound: Value, last_but_one: Value, last_one: Value
 ) -> Value:  # fmt: skip
-    """How often the step was at the limit of stability of late: its terms h^k lambda^k / k! are of a mode that is all error."""
+    """How often the step was at the limit of stability of late: its terms h^k lambda^k / k! are of a mode that is all error.
+
+    Of a step far shorter than the last terms allow these say nothing.
+    """
     hits = p.row(rows.STIFF)
     rate_constant = float(order) * last_one
     limited = h * rate_constant > 0.6 * math.factorial(order) ** (1.0 / order) * last_but_one
+    limited = limited & (8.0 * h > longest)
     # a refused step counts too, and the shorter one that follows it says nothing
     calmer = p.select(good & ~(p.row(rows.HELD) > 0.0), p.maximum(hits - 1.0, 0.0), hits)
     hits = p.select(limited & sound, hits + 1.0, calmer)
@@ -102,8 +106,9 @@ def _size(p: Program, coefficients: Sequence[Coefficient], scales: Sequence[Valu
 
 
 def _reach(p: Program, size: Value, k: int) -> Value:
-    """The step at which the term of order k is as large as its tolerance."""
-    return rough_power(p, p.minimum(p.maximum(size, 1e-290), 1e290), -1.0 / k)
+    """The step at which the term of order k is as large as its tolerance; no limit where that term underflows."""
+    reach = rough_power(p, p.minimum(p.maximum(size, 1e-290), 1e290), -1.0 / k)
+    return p.select(size > 1e-290, reach, float("inf"))
 
 
 def _polynomial(p: Program, coefficients: Sequence[Sequence[Coefficient]], h: Value) -> list[Value]:
