@@ -141,6 +141,57 @@ def test_other_failures_are_statuses():
         assert np.isnan(limited.states[0, 0, 0])
 
 
+@pytest.mark.parametrize("method", ALL)
+def test_no_more_steps_than_allowed_where_every_step_is_read_off(method):
+    turning = Model(name="turning", flow={x: y, y: -x})
+    out = run(turning, np.linspace(0, 100, 2001), [[1.0, 0.0]], method=method, rtol=1e-10, atol=1e-10, max_steps=20)
+    assert out.status[0] == Status.STEP_LIMIT
+    assert 10 < out.steps.sum() <= 20
+    known = int(np.isfinite(out.states[0, :, 0]).sum())
+    assert 1 < known < 2001
+    np.testing.assert_allclose(out.states[0, :known, 0], np.cos(np.linspace(0, 100, 2001)[:known]), atol=1e-8)
+
+
+ROOT = sp.sqrt(1 - x)
+
+
+@pytest.mark.parametrize("rate", [sp.Max(0, ROOT), sp.Max(y, ROOT), sp.Min(1, ROOT), sp.Min(y, ROOT, 3)])
+@pytest.mark.parametrize(
+    "method", ["lanes", "tsit5-lanes", "dop853-lanes", "rodas5p-lanes", "auto", "dop853", "rodas5p"]
+)
+def test_the_largest_of_numbers_and_what_is_none_is_none(rate, method):
+    """As in functions of arrays; else a trajectory would go on where its rate has no value."""
+    out = run(Model(name="edge", flow={x: 1 + 0 * y, y: rate}), [0.5, 2.0], [[0.0, 0.0]], method=method)
+    assert out.status[0] == Status.NONFINITE_RHS
+    assert np.isfinite(out.states[0, 0]).all()
+    assert np.isnan(out.states[0, 1]).all()
+
+
+@pytest.mark.parametrize("power", [1, 3, 5, 7])
+@pytest.mark.parametrize(
+    ("method", "tolerance"),
+    [("lanes", 1e-5), ("lanes", 1e-10), ("dop853-lanes", 1e-8), ("rodas5p-lanes", 1e-8), ("dop853", 1e-8)],
+)
+def test_what_has_hardly_begun_is_not_steady(power, method, tolerance):
+    """x = exp(-t^(p + 1)/(p + 1)): all derivatives up to the p-th are 0 at first."""
+    model = Model(name="waiting", flow={x: -(TIME**power) * x})
+    out = run(model, [30.0], [[1.0]], method=method, steady=True, rtol=tolerance, atol=tolerance)
+    assert out.report[0, 0] > 1
+    assert abs(out.reached[0, 0]) < 1e-4
+
+
+def test_steady_just_at_the_last_time():
+    """The last step is long: there was no rest before it, and there is one behind it."""
+    model = Model(name="late", flow={x: -x + 1 / (1 + TIME) ** 2})
+    for method in ("lanes", "rodas5p-lanes", "rodas5p"):
+        out = run(model, [1e4], [[1.0]], method=method, steady=True, rtol=1e-8, atol=1e-8)
+        assert out.status[0] == Status.OK
+        assert out.report[0, 0] == 1e4
+        np.testing.assert_allclose(out.states[0, 0, 0], 1e-8, rtol=1e-3)
+    early = run(model, [1e3], [[1.0]], method="rodas5p-lanes", steady=True, rtol=1e-10, atol=1e-10)
+    assert early.status[0] == Status.NOT_STEADY
+
+
 @pytest.mark.parametrize("method", ["lanes", "rodas5p-lanes"])  # an explicit method hovers at its limit of stability
 def test_until_steady(method):
     model = Model(name="relax", flow={x: 1 - x, y: -k * (y - x)}, params={k: 1.0})

@@ -212,3 +212,22 @@ def test_bits_depend_on_the_trajectory_alone():
         some = run(model, [0.3, 0.2], table[rows], 9, "lanes", 1e-10)
         np.testing.assert_array_equal(some.states, every.states[rows])
         np.testing.assert_array_equal(some.report, every.report[rows])
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_very_long_and_very_short_steps(scale):
+    """Powers of a step of 1e29 overflow, and the terms of its series underflow."""
+    model = Model(name="slow", flow={x: c * x * (1 - x)}, start={x: 0.1}, params={c: 1.0})
+    out = solve(
+        model, np.linspace(0, 5, 21) / scale, params={"c": scale}, method="taylor-lanes", rtol=1e-11, atol=1e-11,
+        events={"half": "x - 1/2"}, max_steps=500,
+    )  # fmt: skip
+    np.testing.assert_allclose(out["x"], 1 / (1 + 9 * np.exp(-scale * out["time"])), atol=1e-9)
+    np.testing.assert_allclose(out["event_half"] * scale, [np.log(9)], atol=1e-9)
+
+
+def test_steps_that_only_grow_are_not_taken_for_stiff():
+    model = Model(name="waiting", flow={x: -(TIME**7) * x}, start={x: 1})
+    out = solve(model, 1.0, method="lanes", rtol=1e-10, atol=1e-10)
+    assert out.attrs["method"] == "taylor-lanes"
+    np.testing.assert_allclose(out["x"], np.exp(-(out["time"] ** 8) / 8), atol=1e-9)

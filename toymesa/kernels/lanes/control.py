@@ -18,13 +18,15 @@ _HUGE = 1e300
 class Ending:
     """When lanes ask for attention besides arriving and failing: at output times, when steady, after each step (``watched``).
 
-    autonomous: the rates do not depend on time, so that rates of exactly 0 stay so.
+    autonomous: the rates do not depend on time, so that rates of exactly 0 stay so. patience: steps before a trajectory
+    may be steady, by which time a first step that was guessed too short has grown.
     """
 
     outputs: bool = False
     steady: bool = False
     watched: bool = False
     autonomous: bool = True
+    patience: float = 5.0
 
     @property
     def dense(self) -> bool:
@@ -48,7 +50,7 @@ class Ending:
     def is_steady(self, p: Program, layout: Layout, x: Sequence[Value], rate: Sequence[Value]) -> Value:
         """Moving on like this for as long again would change no state by more than its tolerance."""
         elapsed, rtol = p.row(rows.ELAPSED), p.shared(rows.RTOL)
-        still, fixed = p.row(rows.ACCEPTED) >= 5.0, p.truth(True)
+        still, fixed = p.row(rows.ACCEPTED) >= self.patience, p.truth(True)
         for i in range(layout.n):
             bound = p.shared(rows.FIXED_SHARED + i) + rtol * abs(x[i])
             still = still & (abs(rate[i]) * elapsed < bound)
@@ -78,10 +80,10 @@ def finish(
 ) -> str:  # fmt: skip
     """Write back what a lane keeps of the step, and the reason why it asks for attention; returns the program's source."""
     elapsed, end = p.row(rows.ELAPSED), p.row(rows.END)
-    steady = None
-    if ending.steady:
-        steady = ending.is_steady(p, layout, x, rate)
-        accepted = accepted & ~steady
+    steady, arrived = None, accepted & last
+    if ending.steady:  # told by the rates at the start of a step, also of one of no length at the last time
+        steady, arrived = ending.is_steady(p, layout, x, rate), elapsed >= end
+        accepted = accepted & ~steady & ~arrived
     reached = p.select(accepted, p.select(last, end, elapsed + h), elapsed)
     step = p.minimum(h * factor, p.shared(rows.LONGEST))
     done, refused = p.row(rows.ACCEPTED), p.row(rows.REJECTED)
@@ -90,8 +92,10 @@ def finish(
     size = abs(new[0])
     for v in new[1:]:
         size = p.maximum(abs(v), size)
-    # the first reason that holds is the one given: later ones are overwritten
+    # the last reason that holds is the one given; an output time within the step is seen whatever else there is
     code = p.constant(rows.NOTHING)
+    if ending.outputs:
+        code = p.select(accepted & (reached >= p.row(rows.NEXT)), rows.OUTPUT, code)
     code = p.select(done + refused >= p.shared(rows.MOST_STEPS), rows.OUT_OF_STEPS, code)
     if hits is not None:
         # worth it where more explicit steps are left than the implicit method, of order 5, will take for the rest: about
@@ -106,10 +110,10 @@ def finish(
         code = p.select(stuck, rows.NO_SERIES, code)
     if lost is not None:
         code = p.select(lost, rows.LOST_PIVOT, code)
+    if steady is not None:
+        code = p.select(accepted & last, rows.NOTHING, code)
     code = p.select(accepted & (size > _HUGE), rows.TOO_LARGE, code)
-    if ending.outputs:
-        code = p.select(accepted & (reached >= p.row(rows.NEXT)), rows.OUTPUT, code)
-    code = p.select(accepted & last, rows.ARRIVED, code)
+    code = p.select(arrived, rows.ARRIVED, code)
     if steady is not None:
         code = p.select(steady, rows.STEADY, code)
     for i in range(layout.n):
