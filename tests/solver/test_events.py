@@ -8,7 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import toymesa as tm
-from toymesa.errors import ArgumentError, SolveError
+from toymesa.errors import ArgumentError, SolveError, ToymesaWarning
 from toymesa.kernels.codes import LANES
 from toymesa.kernels.columns import Columns
 from toymesa.kernels.watched import Watch, joined
@@ -348,6 +348,18 @@ def test_lanes_and_one_at_a_time_find_the_same(level, wave, method):
     for e in events:
         assume(abs(abs(np.sin(wave)) - level) > 1e-3)  # the turning points of x
         np.testing.assert_allclose(times_of(lane, e), times_of(one, e), rtol=0, atol=1e-4 if e == "f" else 1e-6)
+
+
+@pytest.mark.parametrize("method", ["auto", "dop853"])
+def test_more_crossings_than_a_step_can_tell_apart(method):
+    decay = tm.Model(name="decay", flow={x: -x}, start={x: 1})
+    out = tm.solve(decay, 10.0, method=method, events={"beat": "sin(3000*t + 1/10)"})
+    assert int(out["event_beat_count"]) == int(30000.1 / np.pi)
+    with pytest.warns(ToymesaWarning, match="event 'beat' .* in 1 of 1 cells; a shorter max_step") as told:
+        tm.solve(decay, 10.0, method=method, events={"beat": "sin(100000*t + 1/10)"})
+    assert told[0].filename == __file__
+    exact = tm.solve(decay, 1.0, method=method, max_step=0.05, events={"beat": "sin(100000*t + 1/10)"})
+    assert int(exact["event_beat_count"]) == int(100000.1 / np.pi)
 
 
 def test_what_is_always_zero_takes_no_memory():

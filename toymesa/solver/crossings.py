@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ Index = NDArray[np.int64]
 _BLOCK = 2048  # steps whose values at the nodes stay in a cache
 # how often a step is halved: where its series does not converge, as at a jump, and where it does, as at a tangency
 _ROUGH, _SMOOTH = 12, 26
+_CROWDED = 2**_ROUGH // 4  # so many pieces of a step that are rough to the last are no jumps
 _EPS = 2.220446049250313e-16
 
 
@@ -33,17 +34,18 @@ _EPS = 2.220446049250313e-16
 class Found:
     """Crossings of one event: of which row, (crossing,), at which elapsed time, and the states there, (crossing, state).
 
-    By row, and in a row in order of travel.
+    By row, and in a row in order of travel. crowded: rows in a step of which there are too many to tell them apart.
     """
 
     rows: Index
     elapsed: Array
     states: Array
+    crowded: Index
 
     def until(self, ends: Array) -> Found:
         """Those no later than the end of their row."""
         kept = self.elapsed <= ends[self.rows]
-        return Found(self.rows[kept], self.elapsed[kept], self.states[kept])
+        return replace(self, rows=self.rows[kept], elapsed=self.elapsed[kept], states=self.states[kept])
 
 
 def locate(watch: Watch, params: Columns, span: float, *, threads: int | None = None) -> tuple[dict[str, Found], Array]:
@@ -74,7 +76,7 @@ def _crossings(watch: Watch, event: Event, steps: Steps, params: Columns, span: 
         signs.append(_signs(np.arange(block.start, block.stop), value))
 
     in_blocks(steps.rows.size, _BLOCK, work, threads=threads, least=4)
-    which, theta, sign = (np.concatenate(a) for a in zip(*signs, strict=True))
+    which, theta, sign, crowded = (np.concatenate(a) for a in zip(*signs, strict=True))
     order = np.lexsort((theta, which))
     which, theta, sign = which[order], theta[order], sign[order]
     # neighbours among the places where the event is not zero
@@ -95,14 +97,18 @@ def _crossings(watch: Watch, event: Event, steps: Steps, params: Columns, span: 
     where, part, elapsed = where[kept], part[kept], elapsed[kept]
     order = np.lexsort((part, where))
     where, part = where[order], part[order]
-    return Found(steps.rows[where], elapsed[order], steps.at(where, part))
+    return Found(steps.rows[where], elapsed[order], steps.at(where, part), np.unique(steps.rows[crowded]))
 
 
-def _signs(which: Index, value: Callable[[Index, Array], Array]) -> tuple[Index, Array, Array]:
-    """Places in steps and the sign there, such that an event changes its sign at most once between two neighbours."""
+def _signs(which: Index, value: Callable[[Index, Array], Array]) -> tuple[Index, Array, Array, Index]:
+    """Places in steps and the sign there, such that an event changes its sign at most once between two neighbours.
+
+    And the steps in which it may do so more often.
+    """
     low, width = np.zeros(which.size), 1.0
     places: list[tuple[Index, Array, Array]] = [(which[:0], low[:0], low[:0])]
     scale, index = np.zeros(which.size), np.arange(which.size)  # and which of them each piece is of
+    crowded = which[:0]
     for depth in range(_SMOOTH + 1):
         if not index.size:
             break
@@ -118,13 +124,15 @@ def _signs(which: Index, value: Callable[[Index, Array], Array]) -> tuple[Index,
         # what is left is halved, unless it is no larger than rounding, or a jump that was closed in on
         level = np.abs(samples).max(axis=1) > 8.0 * _EPS * scale[index]
         left = found.defined & ~settled & level
+        if depth == _ROUGH:
+            crowded = which[np.bincount(index[left & found.rough], minlength=which.size) > _CROWDED]
         if depth >= _ROUGH:
             left &= ~found.rough
         width /= 2.0
         index = np.concatenate([index[left], index[left]])
         low = np.concatenate([low[left], low[left] + width])
     where, theta, sign = (np.concatenate(a) for a in zip(*places, strict=True))
-    return where, theta, sign
+    return where, theta, sign, crowded
 
 
 def _roots(value: Callable[[Index, Array], Array], which: Index, low: Array, high: Array) -> Array:

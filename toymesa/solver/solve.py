@@ -74,7 +74,8 @@ def solve(
         back, one trajectory at a time.
     rtol, atol : local error per step is kept below atol + rtol |x|; atol may be one number a state.
     events : name -> expression, formula text, or (expression, {"direction": -1|0|1, "terminal": bool}). Every zero at
-        which the sign changes is found, also several within one step; one at the start, a tangency and a pole are none.
+        which the sign changes is found, also hundreds within one step (of too many a ToymesaWarning tells); one at the
+        start, a tangency and a pole are none.
         Located to rounding on the interpolant of the step, which has the tolerance of the solution. What lies behind the
         first crossing of a terminal event is NaN; with ``until`` the state there is the result.
     until : "steady": stop when moving at the current rate for as long again would change no state by more than its
@@ -243,6 +244,14 @@ def _watch(
     else:
         late = np.abs(times) > ends[:, None]
         result.states[late] = np.nan
+    for name, f in found.items():
+        if f.crowded.size:
+            warnings.warn(
+                f"{model.name}: event {name!r} changes its sign thousands of times within one step, and not all of them were"
+                f" found, in {f.crowded.size} of {good.size} cells; a shorter max_step finds them",
+                ToymesaWarning,
+                stacklevel=6,
+            )
     lost = (watch.lost < ends[:, None]) & (result.status == Status.OK)[:, None]
     for e, event in enumerate(events):
         if lost[:, e].any():
