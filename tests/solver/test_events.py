@@ -350,6 +350,19 @@ def test_lanes_and_one_at_a_time_find_the_same(level, wave, method):
         np.testing.assert_allclose(times_of(lane, e), times_of(one, e), rtol=0, atol=1e-4 if e == "f" else 1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("first", [None, 0.9])
+def test_what_is_no_number_only_behind_the_end(method, first):
+    """The terminal event keeps log(4 - 3 t) in its domain, within one step too, and what is there before the end is found."""
+    events = {"stop": ("x - 6/5", {"terminal": True}), "log": "log(4 - 3*x) + 1/3", "gap": "sqrt(1 - x) - 1/4"}
+    run = tm.solve(CLOCK, [0.0, 5.0], method=method, first_step=first, events={n: events[n] for n in ("stop", "log")})
+    assert run["status"] == Status.OK
+    np.testing.assert_allclose(times_of(run, "stop"), [1.2], rtol=1e-9)
+    np.testing.assert_allclose(times_of(run, "log"), [(4 - np.exp(-1 / 3)) / 3], rtol=1e-9)
+    lost = tm.solve(CLOCK, [0.0, 5.0], method=method, first_step=first, events=events, on_fail="status")
+    assert lost["status"] == Status.OVERFLOW
+
+
 @pytest.mark.parametrize("method", ["auto", "dop853"])
 def test_more_crossings_than_a_step_can_tell_apart(method):
     decay = tm.Model(name="decay", flow={x: -x}, start={x: 1})

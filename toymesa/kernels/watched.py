@@ -40,6 +40,12 @@ class Steps:
         """Some of them."""
         return Steps(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
+    def until(self, theta: Array) -> Steps:
+        """Each of them up to a part of it, (step,)."""
+        powers = theta[:, None] ** np.arange(self.coefficients.shape[1])
+        ends = self.at(np.arange(theta.size), theta)
+        return replace(self, used=self.used * theta, coefficients=self.coefficients * powers[..., None], ends=ends)
+
     def at(self, which: Index, theta: Array) -> Array:
         """States within the steps ``which``: theta (place,) gives (place, state), (place, node) gives (place, node, state)."""
         return np.stack([self.component(i, which, theta) for i in range(self.ends.shape[1])], axis=-1)

@@ -23,6 +23,7 @@ from toymesa.kernels.events import Event
 from toymesa.kernels.watched import Steps, Watch, bit, joined
 
 Index = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 _BLOCK = 2048  # steps whose values at the nodes stay in a cache
 # how often a step is halved: where its series does not converge, as at a jump, and where it does, as at a tangency
 _ROUGH, _SMOOTH = 12, 26
@@ -48,22 +49,54 @@ class Found:
         return replace(self, rows=self.rows[kept], elapsed=self.elapsed[kept], states=self.states[kept])
 
 
-def locate(watch: Watch, params: Columns, span: float, *, threads: int | None = None) -> tuple[dict[str, Found], Array]:
-    """Crossings of every event up to the first of a terminal one, and when that was: (row,), inf where there was none.
+def locate(
+    watch: Watch, params: Columns, span: float, *, threads: int | None = None
+) -> tuple[dict[str, Found], Array, Bools]:
+    """Crossings of every event up to the first of a terminal one, when that was, and which events were no numbers by then.
 
-    span: how long a trajectory runs; a crossing within 2e-13 (or 2e-13 of a span below 1) of the start is the start's own
-    zero as rounding left it, and none.
+    When: (row,), inf where there was none; which: (row, event). span: how long a trajectory runs; a crossing within 2e-13
+    (or 2e-13 of a span below 1) of the start is the start's own zero as rounding left it, and none.
     """
     steps = joined(watch.steps, len(watch.model.states))
-    found = {
-        e.name: _crossings(watch, e, steps.take((steps.events & bit(i)) != 0), params, span, threads)
-        for i, e in enumerate(watch.events)
-    }
+
+    def crossings(event: Event, here: Steps) -> Found:
+        return _crossings(watch, event, here, params, span, threads)
+
+    mine = [steps.take((steps.events & bit(i)) != 0) for i in range(len(watch.events))]
+    found = {e.name: crossings(e, here) for e, here in zip(watch.events, mine, strict=True)}
     ends = np.full(watch.ended.size, math.inf)
     for event in watch.events:
         if event.terminal:
             np.minimum.at(ends, found[event.name].rows, found[event.name].elapsed)
-    return {name: f.until(ends) for name, f in found.items()}, ends
+    lost = watch.lost < ends[:, None]
+    for i, event in enumerate(watch.events):
+        rows = np.flatnonzero(lost[:, i] & np.isfinite(ends))
+        if not rows.size:
+            continue
+        # in the step that a terminal event ends an event may be no number only behind that end
+        whole = _cut(watch, event, steps, rows, watch.lost[:, i], ends, params)
+        lost[whole.rows, i] = False
+        found[event.name] = crossings(event, joined([mine[i], whole], len(watch.model.states)))
+        if event.terminal:
+            np.minimum.at(ends, found[event.name].rows, found[event.name].elapsed)
+    return {name: f.until(ends) for name, f in found.items()}, ends, lost
+
+
+def _cut(
+    watch: Watch, event: Event, steps: Steps, rows: Index, lost: Array, ends: Array, params: Columns
+) -> Steps:  # fmt: skip
+    """The last steps of some rows up to their ends, where an event that is lost in these steps is a number until then."""
+    last = np.full(ends.size, -1)
+    begun = np.flatnonzero(steps.before < ends[steps.rows])
+    np.maximum.at(last, steps.rows[begun], begun)
+    which = last[rows]
+    which = which[(which >= 0) & (lost[rows] >= steps.before[which])]
+    short = steps.take(which)
+    short = short.until((ends[short.rows] - short.before) / short.used)
+    samples = watch.values(
+        event, short, np.arange(which.size), np.broadcast_to(NODES, (which.size, NODES.size)), params
+    )
+    return short.take(np.isfinite(samples).all(axis=1))
 
 
 def _crossings(watch: Watch, event: Event, steps: Steps, params: Columns, span: float, threads: int | None) -> Found:

@@ -226,12 +226,12 @@ def _watch(
     watch = Watch(model, events, good.size, -1.0 if times[-1] < 0 else 1.0)
     result = run_batch(compiled, times, starts, params, how, watch=watch, threads=threads, progress=show)
     span = abs(float(times[-1]))
-    found, ends = locate(watch, params, span, threads=threads)
+    found, ends, gone = locate(watch, params, span, threads=threads)
     # a lane that rounding let stop at what is no crossing
     mistaken = np.flatnonzero(watch.ended & np.isinf(ends))
     if mistaken.size:
         result = again(compiled, times, starts, params, how, result, mistaken, watch=watch, threads=threads)
-        found, ends = locate(watch, params, span, threads=threads)
+        found, ends, gone = locate(watch, params, span, threads=threads)
     ended = np.isfinite(ends)
     result.status[ended] = Status.OK
     result.report[ended, 0] = watch.direction * ends[ended]
@@ -252,7 +252,7 @@ def _watch(
                 ToymesaWarning,
                 stacklevel=6,
             )
-    lost = (watch.lost < ends[:, None]) & (result.status == Status.OK)[:, None]
+    lost = gone & (result.status == Status.OK)[:, None]
     for e, event in enumerate(events):
         if lost[:, e].any():
             result.status[lost[:, e]], out.undefined = Status.OVERFLOW, out.undefined or event.name
