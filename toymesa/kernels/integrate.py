@@ -278,6 +278,7 @@ def integrate(
             for i in range(n):
                 moving = max(moving, abs(rate[i]))
                 still = still and abs(rate[i]) * abs(t - t0) < atol[i] + rtol * abs(x[i])
+            # rates of time may all be nearly 0 at first: by then a first step that was guessed too short has grown
             if moving == 0.0 or (still and accepted >= 10):
                 out[0, :] = x
                 return OK

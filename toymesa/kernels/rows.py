@@ -40,7 +40,10 @@ def integrate_rows(
     field, method, t0, times, starts, params, rtol, atol, h_first, h_max, max_steps, fixed, steady, algebraic, out, report,
     status,
 ):  # fmt: skip
-    """:func:`toymesa.kernels.integrate.integrate` for every row, each alone."""
+    """:func:`toymesa.kernels.integrate.integrate` for every row, each alone.
+
+    What numba keeps of this file on disk holds that function too, and does not notice when its file is edited.
+    """
     segments = np.empty((0, 2))
     coefficients = np.empty((0, POWERS, starts.shape[1]))
     for i in range(starts.shape[0]):
