@@ -6,7 +6,7 @@ import sympy as sp
 
 from toymesa.symbolic.entire import Component, PairFunction, reduced
 from toymesa.symbolic.functions import LogSumExp
-from toymesa.symbolic.rational import is_zero_quotient
+from toymesa.symbolic.rational import factored, is_zero_quotient
 
 # defined at their jumps, where the derivative does not show them (Piecewise only by its conditions)
 _JUMPING = (sp.sign, sp.Heaviside, sp.floor, sp.ceiling, sp.frac, sp.atan2, sp.arg, sp.acot)
@@ -67,8 +67,8 @@ def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
 
     if not _expandable(expr):
         return None
-    for form in (expr, sp.expand(expr), sp.factor(expr), sp.factor(sp.together(expr))):
-        if known(form):
+    for form in (lambda: expr, lambda: sp.expand(expr), lambda: _factored(expr)):
+        if known(form()):
             return "the assumptions on its symbols give the sign"
     top, bottom = sp.fraction(sp.together(expr))
     if bottom != 1:  # a square may vanish: there nothing is defined
@@ -86,6 +86,13 @@ def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
     if len(symbols) == 1 and all(c.is_Rational for c in poly.coeffs()):
         return _sturm(poly, symbols[0], strict)
     return None
+
+
+def _factored(expr: sp.Expr) -> sp.Expr:
+    try:
+        return factored(expr)
+    except ZeroDivisionError:  # defined nowhere
+        return expr
 
 
 def _sturm(poly: sp.Poly, x: sp.Symbol, strict: bool) -> str | None:
