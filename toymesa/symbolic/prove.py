@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+
 import sympy as sp
 
 from toymesa.symbolic.entire import Component, PairFunction, reduced
@@ -67,9 +70,8 @@ def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
 
     if not _expandable(expr):
         return None
-    for form in (lambda: expr, lambda: sp.expand(expr), lambda: _factored(expr)):
-        if known(form()):
-            return "the assumptions on its symbols give the sign"
+    if any(known(form) for form in _forms(expr)):
+        return "the assumptions on its symbols give the sign"
     top, bottom = sp.fraction(sp.together(expr))
     if bottom != 1:  # a square may vanish: there nothing is defined
         inner = is_nonnegative(top, strict=strict) if bottom.is_nonnegative else None
@@ -88,11 +90,12 @@ def is_nonnegative(expr: sp.Expr, *, strict: bool = False) -> str | None:
     return None
 
 
-def _factored(expr: sp.Expr) -> sp.Expr:
-    try:
-        return factored(expr)
-    except ZeroDivisionError:  # defined nowhere
-        return expr
+def _forms(expr: sp.Expr) -> Iterator[sp.Expr]:
+    """The same in other forms, each made when those before it said nothing."""
+    yield expr
+    yield sp.expand(expr)
+    with suppress(ZeroDivisionError):  # defined nowhere
+        yield factored(expr)
 
 
 def _sturm(poly: sp.Poly, x: sp.Symbol, strict: bool) -> str | None:
