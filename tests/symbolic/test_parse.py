@@ -76,9 +76,9 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-# the whole is bounded by counts, not by a clock: 50 ms on an idle machine, twenty times that before a test fails on one
+# the whole is bounded by counts, not by a clock: 50 ms on an idle machine, five times that before a test fails on one
 # that is not
-SECONDS = 1.0
+SECONDS = 0.25
 
 
 @contextmanager
