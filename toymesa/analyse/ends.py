@@ -49,8 +49,8 @@ class Course:
                 break
             block = good[first : first + _BLOCK]
             done = run_batch(
-                compile_model(model), self.times, np.ascontiguousarray(batch.starts[block]),
-                np.ascontiguousarray(batch.params[block]), self.how, threads=self.threads,
+                compile_model(model), self.times, batch.start_columns.take(block), batch.param_columns.take(block),
+                self.how, threads=self.threads,
             )  # fmt: skip
             states[block], status[block], steps[block] = done.states, done.status, done.steps
             when[block], reached[block] = done.report[:, 0], done.reached

@@ -154,8 +154,8 @@ def _escape(
         out = np.empty(block.size), np.empty((block.size, compiled.n))
         codes = np.empty(block.size, np.int64), np.empty(block.size, np.int64)
         run_exits(
-            field, noise, region, STOCHASTIC[method], end, step, noises, len(margins), between, every.starts[block],
-            every.params[block], key_of(seed), names[block], *out, *codes,
+            field, noise, region, STOCHASTIC[method], end, step, noises, len(margins), between,
+            every.start_columns.part(block), every.param_columns.part(block), key_of(seed), names[block], *out, *codes,
         )  # fmt: skip
         (when[block], reached[block]), (which[block], status[block]) = out, codes
 

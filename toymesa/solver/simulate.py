@@ -195,7 +195,9 @@ def _run(
     status = np.full(every.bad.size, int(Status.BAD_PARAM), dtype=np.int64)
 
     def work(rows: NDArray[np.int64]) -> None:
-        states[rows], status[rows] = run(every.starts[rows], every.params[rows], key, names[rows])
+        states[rows], status[rows] = run(
+            every.start_columns.part(rows), every.param_columns.part(rows), key, names[rows]
+        )
 
     block = _LANE_BLOCK if method.endswith(_LANES) else _BLOCK
     in_blocks(np.flatnonzero(~every.bad), work, threads, show, block=block)

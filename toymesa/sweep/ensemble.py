@@ -173,7 +173,7 @@ def _isolating(
             paths = np.arange(low, min(low + _PATHS, setup.paths), dtype=np.uint64)
             mine = slice(row * setup.paths + low, row * setup.paths + low + paths.size)
             names = np.stack([np.full_like(paths, stream), paths], axis=1)
-            states[mine], status[mine] = run(every.starts[mine], every.params[mine], key, names)
+            states[mine], status[mine] = run(every.start_columns.part(mine), every.param_columns.part(mine), key, names)
     outcome = Outcome(
         states=states, status=status, steps=np.zeros((states.shape[0], 3)), when=np.full(states.shape[0], out.times[-1]),
         reached=states[:, -1], label=method,
