@@ -47,9 +47,8 @@ def numbers(name: str, value: Any) -> Array:
 
 def finite_rows(values: Array) -> NDArray[np.bool_]:
     """Whether all numbers along the last axis are finite."""
-    if (
-        values.flags.c_contiguous and values.size
-    ):  # 0 times what is not finite is NaN, and a product reads the memory only once
+    # 0 times what is not finite is NaN, and a product reads the memory only once
+    if values.flags.c_contiguous and values.size:
         with np.errstate(invalid="ignore"):
             zeros = values.reshape(-1, values.shape[-1]) @ np.zeros(values.shape[-1])
         return np.asarray(zeros == 0.0).reshape(values.shape[:-1])

@@ -11,8 +11,9 @@ from toymesa import solve
 from toymesa.kernels.batch import Controls, run_batch
 from toymesa.kernels.generate import compile_model
 from toymesa.kernels.lanes.emit import Program
+from toymesa.kernels.lanes.formulas import degree
 from toymesa.kernels.lanes.programs import phases_of
-from toymesa.kernels.lanes.series import Series, SeriesReader, degree
+from toymesa.kernels.lanes.series import Series, SeriesReader
 from toymesa.status import Status
 from toymesa.symbolic.model import TIME, Model
 

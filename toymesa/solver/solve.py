@@ -168,9 +168,8 @@ def _numerical(
     show: Callable[[int, int], None] | None,
 ) -> Outcome:
     n, rows = len(model.states), batch.bad.size
-    every = (
-        rows > 0 and not watched and not batch.bad.any()
-    )  # nothing is copied then, which for many cells takes a while
+    # if so nothing is copied, which for many cells takes a while
+    every = rows > 0 and not watched and not batch.bad.any()
     good = np.arange(rows) if every else np.flatnonzero(~batch.bad)
     alone, methods = np.empty(0, dtype=np.int64), _ALONE
     if not every:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from toymesa.errors import ModelError
 from toymesa.kernels.lanes.emit import Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
 from toymesa.kernels.lanes.layout import Layout
-from toymesa.kernels.lanes.series import Coefficient, Series, SeriesReader, degree, has_series
+from toymesa.kernels.lanes.series import Coefficient, Series, SeriesReader, has_series
 from toymesa.symbolic.model import TIME, Model
 
 
@@ -114,3 +115,17 @@ def unsuited(model: Model) -> str | None:
     if model.inner_run is not None:
         return "runs its inner optimizer"
     return None
+
+
+def degree(expr: Any, moving: set[Any]) -> float:
+    """A bound of the degree of a polynomial in what moves, read off as it is written; infinite for what is none."""
+    if not expr.free_symbols & moving:
+        return 0
+    if expr.is_Symbol:
+        return 1
+    if expr.is_Add or expr.is_Mul:
+        parts = [degree(a, moving) for a in expr.args]
+        return max(parts) if expr.is_Add else sum(parts)
+    if expr.is_Pow and expr.exp.is_Integer and expr.exp.is_positive:
+        return degree(expr.base, moving) * int(expr.exp)
+    return math.inf

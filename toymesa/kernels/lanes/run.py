@@ -63,9 +63,9 @@ def run_lanes(
     auto = run.method == "auto"
     phases = phases_of(model, run.method, run.rtol)
     columns = ("dop853" if "taylor" in phases else "tsit5", "taylor" if "taylor" in phases else "dop853", "rodas5p")
-    # the first method is compiled by this thread, not by every one; the second only where something is handed over
     events = () if watch is None else watch.events
     how: dict[str, Any] = {"rtol": run.rtol, "outputs": outputs, "steady": run.steady, "watched": bool(events)}
+    # the first method is compiled by this thread, not by every one; the second only where something is handed over
     first_made = programs(model, phases[0], hand_over=auto, **how)
     if events:
         watching(model, phases[0], first_made, events)

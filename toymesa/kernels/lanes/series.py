@@ -7,7 +7,6 @@ convolution, quotients, powers and elementary functions by their differential eq
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -309,17 +308,3 @@ def has_series(expr: Any, moving: set[Any]) -> bool:
         return True
     known = isinstance(expr, _KNOWN) or type(expr).__name__ in ("LogSumExp", "expm1", "log1p")
     return known and all(has_series(a, moving) for a in expr.args)
-
-
-def degree(expr: Any, moving: set[Any]) -> float:
-    """A bound of the degree of a polynomial in what moves, read off as it is written; infinite for what is none."""
-    if not expr.free_symbols & moving:
-        return 0
-    if expr.is_Symbol:
-        return 1
-    if expr.is_Add or expr.is_Mul:
-        parts = [degree(a, moving) for a in expr.args]
-        return max(parts) if expr.is_Add else sum(parts)
-    if expr.is_Pow and expr.exp.is_Integer and expr.exp.is_positive:
-        return degree(expr.base, moving) * int(expr.exp)
-    return math.inf
