@@ -78,7 +78,7 @@ def case_rows(
 def counted(problem: Problem, starts: Array, params: Array, method: str, tol: float) -> tuple[float, float, float]:
     """Mean accepted steps, rejected steps and operations of a trajectory; rejections count like the method's mean step."""
     batch = own.kernel(problem, starts, params, method, tol)
-    by_method, rejected = batch.steps.mean(axis=0), float(batch.report[:, 5].mean())
+    by_method, rejected = batch.steps.mean(axis=0), float(batch.rejected.mean())
     names = [name.removesuffix("-lanes") for name in batch.methods]
     cost = np.array(
         [operations(problem.model, name, tol) if done else 0.0 for name, done in zip(names, by_method, strict=True)]

@@ -74,7 +74,7 @@ def test_a_stiff_flow_switches(stiffness):
 def test_blow_up_is_a_status(rate, begin, method):
     out = run(Model(name="blow", flow={x: rate}), [0.5, 2.0], [[begin]], method=method)
     assert out.status[0] == Status.BLOW_UP
-    assert out.report[0, 0] == pytest.approx(1.0, abs=1e-6)
+    assert out.when[0] == pytest.approx(1.0, abs=1e-6)
     assert np.isfinite(out.states[0, 0, 0])
 
 

@@ -12,6 +12,7 @@ import xarray as xr
 from toymesa.analyse.outcomes import End, end_of
 from toymesa.arguments import Array
 from toymesa.kernels.batch import Controls, run_batch
+from toymesa.kernels.columns import by_column
 from toymesa.kernels.generate import compile_model
 from toymesa.solver.inputs import Cells
 from toymesa.solver.labels import Outcome, labelled
@@ -39,9 +40,9 @@ class Course:
     def run(self, batch: Cells, show: Callable[[int, int], None] | None = None) -> tuple[xr.Dataset, End]:
         """The ends of all cells: a Dataset without time, and the same by rows."""
         n, rows, model = len(self.model.states), batch.bad.size, self.model
-        status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
-        states, reached = np.full((rows, 1, n), np.nan), np.full((rows, n), np.nan)
-        steps, when = np.zeros((rows, 3)), np.full(rows, np.nan)
+        status = np.full(rows, int(Status.BAD_PARAM), dtype=np.uint8)
+        states, reached = by_column(rows, 1, n), np.full((rows, n), np.nan)
+        steps, when = np.zeros((rows, 3), dtype=np.int32), np.full(rows, np.nan)
         good = np.flatnonzero(~batch.bad)
         status[good] = Status.NOT_RUN
         for first in range(0, good.size, _BLOCK):
@@ -53,12 +54,12 @@ class Course:
                 self.how, threads=self.threads,
             )  # fmt: skip
             states[block], status[block], steps[block] = done.states, done.status, done.steps
-            when[block], reached[block] = done.report[:, 0], done.reached
+            when[block], reached[block] = done.when, done.reached
             if show is not None:
                 show(first + block.size, good.size)
         used = [m for m, s in zip(("tsit5", "dop853", "rodas5p"), steps.sum(axis=0), strict=True) if s > 0]
         label = "iteration" if model.discrete else "+".join(used) or self.how.method
-        data = labelled(model, batch, self.times, self.how, Outcome(states, status, steps, when, reached, label))
+        data = labelled(model, batch, self.times, self.how, Outcome(states, status, steps, when, label))
         if not self.how.steady:
             data = data.isel(time=0, drop=True)
             data["t_end"] = (batch.dims, when.reshape(batch.shape), {"long_name": "time at which it ended"})

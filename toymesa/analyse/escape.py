@@ -167,9 +167,9 @@ def _labelled(
     model: Model, every: Cells, found: tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]], end: float,
     method: str, level: float,
 ) -> xr.Dataset:  # fmt: skip
-    when, reached, which, status = found
-    rows = every.bad.size
-    outcome = Outcome(reached[:, None], status, np.zeros((rows, 3)), when, reached, method)
+    when, reached, which, codes = found
+    status = codes.astype(np.uint8)
+    outcome = Outcome(reached[:, None], status, np.zeros((status.size, 3), dtype=np.int32), when, method)
     data = labelled(model, every, np.array([end]), Controls(), outcome).isel(time=0, drop=True).drop_vars("nsteps")
     for name in ("rtol", "atol"):
         del data.attrs[name]

@@ -120,7 +120,7 @@ class Carrier:
             self.extended, np.array([time]), rows, params, self.how, t0=frame.time, threads=1
         )  # fmt: skip
         if (bad := done.status[done.status != Status.OK]).size:
-            self._fail(Status(int(bad[0])), float(done.report[:, 0].min()))
+            self._fail(Status(int(bad[0])), float(done.when.min()))
         end = done.states[:, 0]
         return Frame(time, end[0, :n].copy(), end[:, n : 2 * n].T.copy(), float(end[0, 2 * n]))
 

@@ -20,7 +20,7 @@ from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
 from toymesa.kernels.columns import Columns
 from toymesa.kernels.formulas import evaluate_formulas
 from toymesa.kernels.generate import CompiledModel, observed
-from toymesa.kernels.lanes.run import Run, run_lanes
+from toymesa.kernels.lanes.run import Ends, Run, run_lanes
 from toymesa.kernels.watched import Steps, Watch
 from toymesa.symbolic.model import TIME
 
@@ -48,27 +48,35 @@ class Controls:
 
 @dataclass(frozen=True)
 class Batch:
-    """Results of a batch. states: (row, time, state); status and report a row each (``kernels.integrate``).
+    """Results of a batch. states: (row, time, state); status, when: (row,), how and at which time each ended.
 
-    methods: what the columns of ``steps`` count. elsewhere: rows that lanes gave up and a method one trajectory at a time
-    solved, with its usual columns.
+    steps: (row, 3), accepted ones by ``methods``: a pair of order 5, a method of high order, an implicit one; rejected:
+    (row,), by all. elsewhere: rows that lanes gave up and a method one trajectory at a time solved, with its usual columns. stopped: rows that did
+    not end in the last of their states, and the states they ended in, (row, state).
     """
 
     states: Array
-    status: NDArray[np.int64]
-    report: Array
+    status: NDArray[np.uint8]
+    when: Array
+    steps: NDArray[np.int32]
+    rejected: NDArray[np.int32]
+    stopped: tuple[NDArray[np.int64], Array]
     methods: tuple[str, str, str] = ("tsit5", "dop853", "rodas5p")
     elsewhere: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
-    @property
-    def steps(self) -> Array:
-        """Accepted steps by method, (row, 3): of a pair of order 5, a method of high order, an implicit one."""
-        return self.report[:, 2:5]
+    @classmethod
+    def of(cls, states: Array, status: NDArray[np.int64], report: Array) -> Batch:
+        """From the reports of ``kernels.integrate``."""
+        steps = report[:, 2:6].astype(np.int32)
+        stopped = np.arange(status.size), report[:, REPORT:]
+        return cls(states, status.astype(np.uint8), report[:, 0], steps[:, :3], steps[:, 3], stopped)
 
     @property
     def reached(self) -> Array:
         """The state in which each trajectory ended, (row, state)."""
-        return self.report[:, REPORT:]
+        out, (rows, states) = self.states[:, -1].copy(), self.stopped
+        out[rows] = states
+        return out
 
 
 def run_batch(
@@ -94,8 +102,7 @@ def run_batch(
     rows, begin, given = starts.rows, starts.table, params.table
     count = 1 if controls.steady else times.size
     states = np.full((rows, count, compiled.n), np.nan)
-    status = np.zeros(rows, dtype=np.int64)
-    report = np.zeros((rows, REPORT + compiled.n))
+    status, report = np.zeros(rows, dtype=np.int64), np.zeros((rows, REPORT + compiled.n))
     if watch is not None:
         for row in range(rows):
             states[row], status[row], report[row], steps = record(
@@ -104,7 +111,7 @@ def run_batch(
             watch.look(steps, params)
             if progress is not None:
                 progress(row + 1, rows)
-        return Batch(states, status, report)
+        return Batch.of(states, status, report)
     run = _map_rows if compiled.model.discrete else _flow_rows
 
     compiled.field  # noqa: B018  # compiled here once, not by every thread
@@ -113,7 +120,7 @@ def run_batch(
         run(compiled, t0, times, begin[b], given[b], controls, states[b], report[b], status[b])
 
     in_blocks(rows, _BLOCK, work, threads=threads, progress=progress)
-    return Batch(states, status, report)
+    return Batch.of(states, status, report)
 
 
 def _flow_rows(
@@ -141,22 +148,21 @@ def _lanes(
 ) -> Batch:  # fmt: skip
     """In lanes; what those give up (a lost pivot, an interpolant without a value) is solved one trajectory at a time."""
     rows = starts.rows
-    out = Batch(
-        np.full((rows, 1 if c.steady else times.size, compiled.n), np.nan),
-        np.zeros(rows, dtype=np.int64),
-        np.zeros((rows, REPORT + compiled.n)),
-    )
+    states = np.moveaxis(np.empty((compiled.n, rows, 1 if c.steady else times.size)), 0, 2)  # a state is contiguous
+    ends = Ends(np.empty(rows, np.uint8), np.empty(rows), np.empty((4, rows), np.int32).T, [])
     direction = -1.0 if times[-1] < t0 else 1.0
     run = Run(
         method=LANES[c.method], times=np.abs(times - t0), t0=t0, direction=direction, rtol=c.rtol,
         atol=c.absolute(compiled.n), first_step=c.first_step, max_step=c.max_step, max_steps=c.max_steps, steady=c.steady,
     )  # fmt: skip
     columns, given_up = run_lanes(
-        compiled.model, run, starts, params, out.states, out.report, out.status, watch=watch, threads=threads,
-        progress=progress,
-    )  # fmt: skip
+        compiled.model, run, starts, params, states, ends, watch=watch, threads=threads, progress=progress
+    )
+    ends.when[:] = t0 + direction * ends.when
+    nowhere = [(np.empty(0, dtype=np.int64), np.empty((0, compiled.n)))]
+    stopped, last = (np.concatenate(part) for part in zip(*nowhere, *ends.stopped, strict=True))
     first, high, implicit = (f"{name}-lanes" for name in columns)
-    out = replace(out, methods=(first, high, implicit))
+    out = Batch(states, ends.status, ends.when, ends.steps[:, :3], ends.steps[:, 3], (stopped, last), (first, high, implicit))
     return again(compiled, times, starts, params, c, out, given_up, t0=t0, watch=watch, threads=threads)
 
 
@@ -173,8 +179,11 @@ def again(
     alone = run_batch(compiled, times, starts.take(rows), params.take(rows), how, t0=t0, watch=mine, threads=threads)
     if watch is not None and mine is not None:
         watch.put(rows, mine)
-    out.states[rows], out.status[rows], out.report[rows] = alone.states, alone.status, alone.report
-    return replace(out, elsewhere=np.union1d(out.elsewhere, rows))
+    out.states[rows], out.status[rows] = alone.states, alone.status
+    out.when[rows], out.steps[rows], out.rejected[rows] = alone.when, alone.steps, alone.rejected
+    others = ~np.isin(out.stopped[0], rows)
+    stopped = np.concatenate([out.stopped[0][others], rows]), np.concatenate([out.stopped[1][others], alone.reached])
+    return replace(out, stopped=stopped, elsewhere=np.union1d(out.elsewhere, rows))
 
 
 def record(

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
+def by_column(rows: int, times: int, columns: int) -> Array:
+    """NaN as (row, time, column), in memory column by column: a column is contiguous, as it is used."""
+    return np.moveaxis(np.full((columns, rows, times), np.nan), 0, 2)
+
+
 class Columns:
     """Columns of a table of ``rows`` rows: an array where a column varies, a number where it does not.
 
@@ -42,13 +47,18 @@ class Columns:
         """All of it, (row, column)."""
         return self.part(slice(0, self.rows))
 
-    def part(self, rows: slice | NDArray[np.int64]) -> Array:
-        """Some rows, (row, column), contiguous."""
+    def room(self, rows: int) -> Array:
+        """Room for a part of as many rows, in which the columns that do not vary are written already."""
+        out = np.empty((0 if "table" in self.__dict__ else rows, len(self)))
+        out[:] = [0.0 if isinstance(c, np.ndarray) else c for c in self._columns]
+        return out
+
+    def part(self, rows: slice | NDArray[np.int64], room: Array | None = None) -> Array:
+        """Some rows, (row, column), contiguous. room: made by ``room`` for at least as many, and written to."""
         if "table" in self.__dict__:
             return np.ascontiguousarray(self.table[rows])
         count = rows.stop - rows.start if isinstance(rows, slice) else rows.size
-        out = np.empty((count, len(self)))
-        out[:] = [0.0 if isinstance(c, np.ndarray) else c for c in self._columns]
+        out = self.room(count) if room is None else room[:count]
         for i, column in enumerate(self._columns):
             if isinstance(column, np.ndarray):
                 out[:, i] = column[rows]

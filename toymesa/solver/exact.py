@@ -92,7 +92,7 @@ def require(model: Model, exact: Exact) -> ClosedForm | InternalTimeForm:
 def evaluate(
     model: Model, form: ClosedForm | InternalTimeForm, cells: Cells, times: Array, *, steady: bool,
     threads: int | None = None, progress: Callable[[int, int], None] | None = None,
-) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
+) -> tuple[Array, NDArray[np.uint8]]:  # fmt: skip
     """States (row, time, state) by the closed form, and a status for each row; NaN where it is not OK.
 
     ``steady``: the converged state alone. In internal time a row whose rate has no root within reach does not converge:
@@ -119,28 +119,28 @@ def over_grid(
 ) -> None:
     """Fill ``out``, an array (row, time) for each state, with a closed form in time; what is no number stays so."""
     given = [*model.params, *(at_start(s) for s in model.states)]
-    columns = np.concatenate([cells.params, cells.starts], axis=1)
+    columns = [*cells.param_columns, *cells.start_columns]
     exprs = [form.states[s] for s in model.states]
     # along the times, or along the cells where the times are few; chosen by the times alone, and a value with them
     long = times.size >= LANES
     function = grid_function(given, [TIME], exprs) if long else grid_function([TIME], given, exprs)
     if function is None:  # a special function: array by array
-        values = array_function([*given, TIME], exprs)(*columns.T[:, :, None], times[None, :])
+        values = array_function([*given, TIME], exprs)(*(np.reshape(c, (-1, 1)) for c in columns), times[None, :])
         for result, value in zip(out, values, strict=True):
             result[:] = value
     elif long:
-        function(columns, times[None, :], out, threads=threads)
+        function(np.concatenate([cells.params, cells.starts], axis=1), [times], out, threads=threads)
     elif times.size == 1:
-        function(times[:, None], columns.T, [result.T for result in out], threads=threads)
+        function(times[:, None], columns, [result.T for result in out], threads=threads)
     else:
-        turned = np.empty((len(exprs), times.size, columns.shape[0]))
-        function(times[:, None], columns.T, [*turned], threads=threads)
+        turned = np.empty((len(exprs), times.size, cells.bad.size))
+        function(times[:, None], columns, [*turned], threads=threads)
         for result, value in zip(out, turned, strict=True):
             result[:] = value.T
 
 
-def _judged(states: Array, cells: Cells) -> tuple[Array, NDArray[np.int64]]:
+def _judged(states: Array, cells: Cells) -> tuple[Array, NDArray[np.uint8]]:
     """NaN in unusable rows, and the status that finite or infinite values stand for."""
     states[cells.bad] = np.nan
     fine = np.isfinite(states).all(axis=(1, 2))
-    return states, np.where(fine, Status.OK, np.where(cells.bad, Status.BAD_PARAM, Status.OVERFLOW)).astype(np.int64)
+    return states, np.where(fine, Status.OK, np.where(cells.bad, Status.BAD_PARAM, Status.OVERFLOW)).astype(np.uint8)

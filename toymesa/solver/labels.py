@@ -49,24 +49,24 @@ class Crossings:
 class Outcome:
     """What a route computed, a row a cell.
 
-    states: (row, time, state). status, when: how and at which time each ended, in the state ``reached``. steps:
-    accepted, by method. label: the method used. found: the crossings of each event. undefined: the name of an event or
-    observable that was no finite number somewhere.
+    states: (row, time, state). status, when: how and at which time each ended. steps: accepted, by method, (row, method).
+    label: the method used. last: the state in which a lone trajectory ended, where that is not the last of its states.
+    found: the crossings of each event. undefined: the name of an event or observable that was no finite number somewhere.
     """
 
     states: Array
-    status: NDArray[np.int64]
-    steps: Array
+    status: NDArray[np.uint8]
+    steps: NDArray[np.int32]
     when: Array
-    reached: Array
     label: str
+    last: Array | None = None
     found: dict[str, Crossings] = field(default_factory=dict)
     undefined: str | None = None
 
     @property
     def nsteps(self) -> NDArray[np.int64]:
         """Accepted steps by all methods, (row,)."""
-        return (self.steps @ np.ones(self.steps.shape[1])).astype(np.int64)
+        return self.steps.sum(axis=1, dtype=np.int64)
 
 
 def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: Outcome) -> xr.Dataset:
@@ -134,7 +134,7 @@ def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Arra
 
 def _endings(batch: Cells, outcome: Outcome, *, steady: bool) -> dict[str, Any]:
     codes = {"flag_values": [int(s) for s in Status], "flag_meanings": " ".join(s.label for s in Status)}
-    status, steps = outcome.status.astype(np.uint8), outcome.nsteps
+    status, steps = outcome.status, outcome.nsteps
     out: dict[str, Any] = {
         "status": (batch.dims, status.reshape(batch.shape), {"long_name": "how it ended", **codes}),
         "nsteps": (batch.dims, steps.reshape(batch.shape), {"long_name": "accepted steps"}),
@@ -183,7 +183,7 @@ def raise_failure(model: Model, data: xr.Dataset, outcome: Outcome) -> None:
     status = Status(int(data["status"].values))
     if status is Status.OK:
         return
-    when, last = float(outcome.when[0]), outcome.reached[0]
+    when, last = float(outcome.when[0]), outcome.states[0, -1] if outcome.last is None else outcome.last
     state = ", ".join(f"{n} = {v:g}" for n, v in zip(model.state_names, last, strict=True))
     where = f" ({state})" if np.isfinite(last).all() and len(last) <= 8 else ""
     what = f": {outcome.undefined} is not a finite number" if outcome.undefined else ""

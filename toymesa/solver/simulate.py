@@ -80,8 +80,8 @@ def simulate(
     states, status = _run(model, every, names, times, size, chosen, used, threads, shown(progress))
     rows = every.bad.size
     outcome = Outcome(
-        states=states, status=status, steps=np.zeros((rows, 3)), when=np.full(rows, times[-1]),
-        reached=states[:, -1], label=chosen,
+        states=states, status=status.astype(np.uint8), steps=np.zeros((rows, 3), dtype=np.int32),
+        when=np.full(rows, times[-1]), label=chosen,
     )  # fmt: skip
     data = labelled(model, every, times, Controls(), outcome)
     for name in ("rtol", "atol"):

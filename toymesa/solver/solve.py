@@ -16,6 +16,7 @@ from toymesa.arguments import Array, generator, whole
 from toymesa.errors import ArgumentError, DomainError, ToymesaWarning, named_arguments
 from toymesa.kernels.batch import Batch, Controls, again, run_batch
 from toymesa.kernels.codes import LANES
+from toymesa.kernels.columns import by_column
 from toymesa.kernels.events import Event
 from toymesa.kernels.generate import compile_model
 from toymesa.kernels.lanes.formulas import unsuited
@@ -155,7 +156,7 @@ def _closed(
     states, status = exact.evaluate(model, form, batch, times, steady=how.steady, threads=threads, progress=show)
     rows = batch.bad.size
     end = np.full(rows, math.inf if how.steady else times[-1])
-    return Outcome(states, status, np.zeros((rows, 3)), end, states[:, -1], route.label)
+    return Outcome(states, status, np.zeros((rows, 3), dtype=np.int32), end, route.label)
 
 
 def _numerical(
@@ -173,9 +174,9 @@ def _numerical(
     good = np.arange(rows) if every else np.flatnonzero(~batch.bad)
     alone, methods = np.empty(0, dtype=np.int64), _ALONE
     if not every:
-        states = np.full((rows, 1 if how.steady else times.size, n), np.nan)
-        status = np.full(rows, int(Status.BAD_PARAM), dtype=np.int64)
-        out = Outcome(states, status, np.zeros((rows, 3)), np.zeros(rows), np.full((rows, n), np.nan), "")
+        states = by_column(rows, 1 if how.steady else times.size, n)
+        status = np.full(rows, int(Status.BAD_PARAM), dtype=np.uint8)
+        out = Outcome(states, status, np.zeros((rows, 3), dtype=np.int32), np.zeros(rows), "")
     if watched and model.discrete:
         raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
     if good.size or watched:
@@ -188,10 +189,12 @@ def _numerical(
                 starts, params = starts.take(good), params.take(good)
             result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
         if every:
-            out = Outcome(result.states, result.status, result.steps, result.report[:, 0], result.reached, "")
+            out = Outcome(result.states, result.status, result.steps, result.when, "")
         else:
-            out.states[good], out.status[good], out.steps[good] = result.states, result.status, result.steps
-            out.when[good], out.reached[good] = result.report[:, 0], result.reached
+            out.states[good], out.status[good] = result.states, result.status
+            out.steps[good], out.when[good] = result.steps, result.when
+        if good.size == rows == 1:
+            out.last = result.reached[0]
         methods, alone = result.methods, good[result.elsewhere]
     out.label = "iteration" if model.discrete else "+".join(_used(out.steps, methods, alone)) or how.method
     return out
@@ -209,9 +212,9 @@ def _settled(model: Model, how: Controls, watched: tuple[Event, ...]) -> Control
     return replace(how, method="lanes") if how.method == "auto" and not reason else how
 
 
-def _used(steps: Array, methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:
+def _used(steps: NDArray[np.int32], methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:
     """The methods that made steps; ``alone``: cells that lanes left to a method one trajectory at a time."""
-    theirs, total = steps[alone].sum(axis=0), np.ones(steps.shape[0]) @ steps
+    theirs, total = (s.sum(axis=0, dtype=np.int64) for s in (steps[alone], steps))
     names = [m for m, s, t in zip(methods, total, theirs, strict=True) if s > t]
     return names + [m for m, t in zip(_ALONE, theirs, strict=True) if t > 0]
 
@@ -233,7 +236,7 @@ def _watch(
         found, ends, gone = locate(watch, params, span, threads=threads)
     ended = np.isfinite(ends)
     result.status[ended] = Status.OK
-    result.report[ended, 0] = watch.direction * ends[ended]
+    result.when[ended] = watch.direction * ends[ended]
     if how.steady:
         for event in events:
             if event.terminal:

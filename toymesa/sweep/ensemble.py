@@ -175,8 +175,8 @@ def _isolating(
             names = np.stack([np.full_like(paths, stream), paths], axis=1)
             states[mine], status[mine] = run(every.start_columns.part(mine), every.param_columns.part(mine), key, names)
     outcome = Outcome(
-        states=states, status=status, steps=np.zeros((states.shape[0], 3)), when=np.full(states.shape[0], out.times[-1]),
-        reached=states[:, -1], label=method,
+        states=states, status=status.astype(np.uint8), steps=np.zeros((status.size, 3), dtype=np.int32),
+        when=np.full(status.size, out.times[-1]), label=method,
     )  # fmt: skip
     out.fill(where, labelled(model, every, out.times, Controls(), outcome))
 

@@ -13,10 +13,12 @@ import os
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from toymesa.kernels.cache import cache_directory, environment
 
@@ -41,12 +43,10 @@ class Address:
         """Run it."""
         return int(self._function(workspace, constants))
 
-    @cached_property
-    def for_numba(self) -> Any:
-        """The same program as compiled code takes it."""
-        from toymesa.kernels.lanes.numba_types import Program
 
-        return Program(self)
+def addresses(programs: Sequence[Address]) -> NDArray[np.int64]:
+    """The same programs as compiled code takes them."""
+    return np.array([p.number for p in programs], dtype=np.int64)
 
 
 _built: dict[str, Mapping[str, Address]] = {}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from toymesa.kernels.codes import BLOW_UP, NONFINITE, NOT_STEADY, OK, OVERFLOW, REPORT, STEP_LIMIT, TOO_SMALL
+from toymesa.kernels.lanes.call import call
 from toymesa.kernels.lanes.layout import (
     ACCEPTED,
     ACTIVE,
@@ -51,14 +52,15 @@ HANDED_OVER, ELSEWHERE, PASSED_ON, ENDED = 100, 101, 102, 103
 
 
 def drive(
-    prepare, advance, between, read_off, watch, first_state, first_param, first_read, first_level, first_seen, column, W,
-    shared, times, outputs, steady, h_first, starts, params, queue, out, report, steps, reached, status, lost, kept,
+    programs, first_state, first_param, first_read, first_level, first_seen, column, W, shared, times, outputs, steady,
+    h_first, starts, params, queue, out, report, steps, reached, status, lost, kept,
 ):  # fmt: skip
     """Run every trajectory of the queue; those that were handed over go on from where they are.
 
     Returns ``kept``, longer where it had to be: the steps within which an event may be zero, each as trajectory, events,
     elapsed time before, length, states before and after, interpolant.
     """
+    prepare, advance, between, read_off, watch = programs[0], programs[1], programs[2], programs[3], programs[4]
     lanes, n, m = W.shape[1], starts.shape[1], params.shape[1]
     end = times[times.size - 1]
     work, common = np.int64(W.ctypes.data), np.int64(shared.ctypes.data)
@@ -77,7 +79,7 @@ def drive(
             for i in range(m):
                 W[first_param + i, lane] = params[r, i]
             W[END, lane] = end
-        prepare(work, common)
+        call(prepare, work, common)
         for lane in range(count):
             r = queue[begin + lane]
             for i in range(n):
@@ -85,6 +87,8 @@ def drive(
             if status[r] == HANDED_OVER or status[r] == PASSED_ON:
                 continue
             report[r, :] = 0.0
+            reached[r] = 0
+            out[r, :, :] = math.nan
             for i in range(n):
                 report[r, REPORT + i] = starts[r, i]
             while outputs and reached[r] < times.size and times[reached[r]] == 0.0:
@@ -105,8 +109,8 @@ def drive(
     mask = (np.int64(1) << lanes) - 1
     while True:
         if watched and alive > 0:
-            between(work, common)
-            seen = watch(work, common) & mask
+            call(between, work, common)
+            seen = call(watch, work, common) & mask
             for lane in range(lanes):
                 if not (seen >> lane) & 1 or W[HELD, lane] != TAKEN:
                     continue
@@ -139,10 +143,10 @@ def drive(
                 if (mask >> lane) & 1 and W[NEXT, lane] <= W[ELAPSED, lane]:
                     crossed = True
             if crossed and not watched:
-                between(work, common)
+                call(between, work, common)
             while crossed:
                 # every output time within the last step of each lane, one a lane at a time
-                read_off(work, common)
+                call(read_off, work, common)
                 crossed = False
                 for lane in range(lanes):
                     r = owner[lane]
@@ -231,7 +235,7 @@ def drive(
             alive += 1
         if alive == 0:
             return kept[:count]
-        mask = advance(work, common)
+        mask = call(advance, work, common)
 
 
 @cache
@@ -239,14 +243,13 @@ def compiled_drive() -> Any:
     """:func:`drive` compiled by numba."""
     import numba as nb
 
-    from toymesa.kernels.lanes.numba_types import PROGRAM
+    from toymesa.kernels.lanes import compiled  # noqa: F401  # how it calls programs
 
     signature = nb.float64[:, ::1](
-        PROGRAM,  # prepare
-        PROGRAM,  # advance
-        PROGRAM,  # between: the interpolant of the last step (of no use without outputs)
-        PROGRAM,  # read off: its value (likewise)
-        PROGRAM,  # watch: what events do in the last step (of no use without any)
+        nb.int64[
+            ::1
+        ],  # addresses of programs: prepare; advance; between (the interpolant of the last step); read off (its
+        # value); watch (what events do in the last step): the last three are of no use without outputs or events
         nb.int64,  # first row of the state
         nb.int64,  # first row of the parameters
         nb.int64,  # first row of what is read off, which is behind the state before the last step
@@ -262,7 +265,7 @@ def compiled_drive() -> Any:
         nb.float64[:, ::1],  # starts (row, state)
         nb.float64[:, ::1],  # parameters (row, parameter)
         nb.int64[::1],  # rows to run
-        nb.float64[:, :, ::1],  # out: states (row, time, state)
+        nb.float64[:, :, :],  # out: states (row, time, state); NaN where there is none
         nb.float64[:, ::1],  # in and out: reports (row, entry)
         nb.float64[::1],  # in and out: step (row), to go on with
         nb.int64[::1],  # in and out: output times reached (row)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sympy.core.function import Application
 
 from toymesa.errors import ModelError
-from toymesa.kernels.lanes.build import Address, build
+from toymesa.kernels.lanes.build import Address, addresses, build
 from toymesa.kernels.lanes.emit import BOOL, FLOAT, Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
 from toymesa.kernels.lanes.fill_grid import (
@@ -41,6 +41,7 @@ LANES = 16
 _FEW = 32  # rows, for which it is not worth it to load numba
 _STREAM = 1 << 25  # bytes of results from which on they are not expected to be read from a cache
 _BLOCK = 1 << 17  # results a thread computes in one piece
+_NARROW = 1 << 12  # the same where some arguments are one number for all places, so that these stay in a cache
 # the rest has no form without branches, or treats NaNs and infinities otherwise than the functions of arrays do
 _FORMS = frozenset(FUNCTIONS) - frozenset(LIBRARY) | {"Abs", "sign", "Piecewise", "And", "Or", "Not", "LogSumExp"}
 
@@ -114,15 +115,20 @@ class GridFunction:
     inner: tuple[sp.Symbol, ...]
     exprs: tuple[sp.Basic, ...]
 
-    def __call__(self, outer: Array, inner: Array, out: Sequence[Array], *, threads: int | None = None) -> None:
-        """Fill ``out``: for each formula (row, place). outer: (row, argument); inner: (argument, place).
+    def __call__(
+        self, outer: Array, inner: Sequence[Array | float], out: Sequence[Array], *, threads: int | None = None
+    ) -> None:
+        """Fill ``out``: for each formula (row, place). outer: (row, argument); inner: for each argument (place,), or a number.
 
         The rows of ``out`` are contiguous. A result depends on its own arguments alone, bit for bit.
         """
-        places = inner.shape[1]
+        places = out[0].shape[1]
+        if places == 0:
+            return
         if places < LANES:  # a loop over less than its width: the last place is repeated
             wide = [np.empty((outer.shape[0], LANES)) for _ in out]
-            self(outer, np.pad(inner, ((0, 0), (0, LANES - places)), mode="edge"), wide, threads=threads)
+            padded = [np.pad(a, (0, LANES - places), mode="edge") if np.ndim(a) else a for a in inner]
+            self(outer, padded, wide, threads=threads)
             for result, values in zip(out, wide, strict=True):
                 result[:] = values[:, :places]
             return
@@ -130,24 +136,26 @@ class GridFunction:
         streaming = sum(a.nbytes for a in out) >= _STREAM and _in_step(out)
         compiled = _compiled(self.outer, self.inner, self.exprs, streaming)
         run: Callable[..., None] = fill_past_caches if streaming else fill
-        programs: list[Any] = [
-            compiled[name] for name in (("stream", "edge", "flush") if streaming else ("plain", "edge"))
-        ]
+        programs: Any = [compiled[name] for name in (("stream", "edge", "flush") if streaming else ("plain", "edge"))]
         if rows > _FEW:
             run = compiled_fill_past_caches() if streaming else compiled_fill()
-            programs = [p.for_numba for p in programs]
-        outer, inner = np.ascontiguousarray(outer), np.ascontiguousarray(inner)
+            programs = addresses(programs)
+        outer = np.ascontiguousarray(outer)
+        pieces = list(_pieces(rows, places, _BLOCK if all(map(np.ndim, inner)) else _NARROW))
+        width = max(end - first for _, _, first, end in pieces)
+        # one number for all places is written down for as many as a piece has
+        along = [np.ascontiguousarray(a) if np.ndim(a) else np.full(width, a) for a in inner]
+        begin = np.array([a.ctypes.data for a in along], dtype=np.int64)
+        shift = np.array([0 if np.ndim(a) else 8 for a in inner], dtype=np.int64)
         bases = np.array([a.ctypes.data for a in out], dtype=np.int64)
         strides = np.array([a.strides[0] for a in out], dtype=np.int64)
 
         def work(piece: tuple[int, int, int, int]) -> None:
-            constants = np.empty(FIRST + outer.shape[1] + inner.shape[0] + len(out))
+            constants = np.empty(FIRST + outer.shape[1] + len(along) + len(out))
             lines = [aligned(len(out), LANES)] if streaming else []
-            run(
-                *programs, LANES, outer, inner, bases, strides, *piece, constants, constants.view(np.int64), *lines
-            )  # fmt: skip
+            sources = begin - piece[2] * shift
+            run(programs, LANES, outer, sources, bases, strides, *piece, constants, constants.view(np.int64), *lines)
 
-        pieces = list(_pieces(rows, places))
         workers = min(threads or os.cpu_count() or 1, len(pieces))
         if workers <= 1:
             for piece in pieces:
@@ -162,10 +170,10 @@ def _in_step(out: Sequence[Array]) -> bool:
     return all(a.flags.c_contiguous for a in out) and len({a.ctypes.data % 64 for a in out}) == 1
 
 
-def _pieces(rows: int, places: int) -> Iterator[tuple[int, int, int, int]]:
+def _pieces(rows: int, places: int, block: int) -> Iterator[tuple[int, int, int, int]]:
     """Blocks of a grid: first and last row, first and last place, none narrower than a vector."""
-    width = places if places <= 2 * _BLOCK else _BLOCK
-    height = max(1, _BLOCK // width)
+    width = places if places <= 2 * block else block
+    height = max(1, block // width)
     starts = list(range(0, places - LANES + 1, width))
     for row in range(0, rows, height):
         for i, start in enumerate(starts):

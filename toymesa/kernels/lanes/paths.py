@@ -15,7 +15,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from toymesa.kernels.generate import milstein_terms
-from toymesa.kernels.lanes.build import Address, build
+from toymesa.kernels.lanes.build import Address, addresses, build
 from toymesa.kernels.lanes.emit import BOOL, Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
 from toymesa.kernels.lanes.layout import aligned
@@ -47,8 +47,8 @@ class PathPrograms:
         W, shared_by_all = aligned(rows, self.lanes), np.empty(_KEYS + 2 * ROUNDS)
         shared_by_all.view(np.int64)[_KEYS:] = round_keys(key.tolist())
         run_lanes(
-            *(self.compiled[name].for_numba for name in ("prepare", "turns", "draw", "step")), W, W.view(np.int64), shared_by_all,
-            times, step, self.noises, starts, params, names, out, status,
+            addresses([self.compiled[name] for name in ("prepare", "turns", "draw", "step")]), W, W.view(np.int64),
+            shared_by_all, times, step, self.noises, starts, params, names, out, status,
         )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toymesa.kernels.blocks import in_blocks
-from toymesa.kernels.codes import OK
+from toymesa.kernels.codes import OK, REPORT
 from toymesa.kernels.columns import Columns
+from toymesa.kernels.events import Event
+from toymesa.kernels.lanes.build import addresses
 from toymesa.kernels.lanes.drive import ELSEWHERE, ENDED, HANDED_OVER, PASSED_ON, compiled_drive, drive
 from toymesa.kernels.lanes.interpolate import powers_of
 from toymesa.kernels.lanes.layout import FIXED_SHARED, Layout, aligned
@@ -48,62 +51,116 @@ class Run:
     steady: bool
 
 
-def run_lanes(
-    model: Model, run: Run, starts: Columns, params: Columns, out: Array, report: Array, status: NDArray[np.int64],
-    *, watch: Watch | None = None, threads: int | None = None, progress: Callable[[int, int], None] | None = None,
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:  # fmt: skip
-    """Fill states, reports and statuses.
+@dataclass(frozen=True)
+class Ends:
+    """How trajectories ended: (row,) and (row, entry); filled a block at a time.
 
-    Returns the methods whose steps columns 2 to 4 of the reports count, and the rows that must be solved outside the lanes.
+    status: codes; when: elapsed times; steps: (row, 4), by the methods that ``run_lanes`` says, and rejected ones; stopped:
+    for each block the rows that are not ok, or stopped for an event, and their states, (row, state).
+    """
+
+    status: NDArray[np.uint8]
+    when: Array
+    steps: NDArray[np.int32]
+    stopped: list[tuple[NDArray[np.int64], Array]]
+
+
+class _Phase:
+    """One method of a run, ready to be called."""
+
+    def __init__(self, model: Model, method: str, how: dict[str, Any], events: Sequence[Event], *, many: bool) -> None:
+        made = programs(model, method, **how)
+        self.method, self.lanes, self.layout = method, made.lanes, replace(made.layout, events=len(events))
+        # those that are of no use were not made
+        used = [made.compiled.get(name, made["prepare"]) for name in ("prepare", "advance", "between", "read_off")]
+        used.append(watching(model, method, made, events) if events else made["prepare"])
+        self.programs = addresses(used) if many else used
+
+
+class _Bench:
+    """What a thread works on, block after block: memory that is used again is in a cache already."""
+
+    def __init__(self, rows: int, n: int, starts: Columns, params: Columns) -> None:
+        self.starts, self.params = starts.room(rows), params.room(rows)
+        self.report, self.steps = np.zeros((rows, REPORT + n)), np.zeros(rows)
+        self.reached, self.status = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
+        self._rooms: dict[str, tuple[Array, Array]] = {}
+
+    def room(self, phase: _Phase, events: bool) -> tuple[Array, Array]:
+        """The workspace of a phase, and room for steps that events need."""
+        if phase.method not in self._rooms:
+            layout = phase.layout
+            width = 4 + 2 * layout.n + layout.powers * layout.n
+            self._rooms[phase.method] = aligned(layout.rows, phase.lanes), np.empty((_ROOM if events else 0, width))
+        return self._rooms[phase.method]
+
+
+def run_lanes(
+    model: Model, run: Run, starts: Columns, params: Columns, out: Array, ends: Ends, *, watch: Watch | None = None,
+    threads: int | None = None, progress: Callable[[int, int], None] | None = None,
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:  # fmt: skip
+    """Fill states (row, time, state) and how each row ended.
+
+    Returns the methods whose steps the columns count, and the rows that must be solved outside the lanes.
     watch: events to look for; a row that stopped for one is ok, and in ``watch.ended``.
     """
     global _interpreted
-    rows = starts.rows
+    rows, n = starts.rows, len(starts)
     outputs = run.times.size > 1 and not run.steady
     auto = run.method == "auto"
     phases = phases_of(model, run.method, run.rtol)
     columns = ("dop853" if "taylor" in phases else "tsit5", "taylor" if "taylor" in phases else "dop853", "rodas5p")
     events = () if watch is None else watch.events
     how: dict[str, Any] = {"rtol": run.rtol, "outputs": outputs, "steady": run.steady, "watched": bool(events)}
-    # the first method is compiled by this thread, not by every one; the second only where something is handed over
-    first_made = programs(model, phases[0], hand_over=auto, **how)
-    if events:
-        watching(model, phases[0], first_made, events)
-    steps, reached = np.zeros(rows), np.zeros(rows, dtype=np.int64)
     shared = np.array([run.rtol, run.max_step, run.t0, run.direction, float(run.max_steps), *run.atol])
-    assert shared.size == FIXED_SHARED + len(starts)
+    assert shared.size == FIXED_SHARED + n
     shared = np.concatenate([shared, *(e.values for e in events)])
     lost = np.empty((rows, 0)) if watch is None else watch.lost
 
     many = rows > _FEW or _interpreted >= _LOADING or compiled_drive.cache_info().currsize > 0
     run_queue = compiled_drive() if many else drive
+    ready: dict[str, _Phase] = {}
+
+    def phase_of(method: str) -> _Phase:
+        if method not in ready:
+            hand_over = auto and method != "rodas5p"
+            ready[method] = _Phase(model, method, how | {"hand_over": hand_over}, events, many=many)
+        return ready[method]
+
+    # the first method is compiled by this thread, not by every one; the second only where something is handed over
+    phase_of(phases[0])
+    benches: deque[_Bench] = deque()
     began = time.perf_counter()
 
     def work(block: slice) -> None:
-        x, p = starts.part(block), params.part(block)
-        here = [a[block] for a in (out, report, steps, reached, status, lost)]
-        codes = here[-2]
-        for phase in phases:
-            left = PASSED_ON if phase != "rodas5p" else HANDED_OVER
-            queue = np.arange(codes.size) if phase == phases[0] else np.flatnonzero(codes == left)
+        size = block.stop - block.start
+        try:
+            bench = benches.pop()
+        except IndexError:
+            bench = _Bench(min(_BLOCK, rows), n, starts, params)
+        x, p = starts.part(block, bench.starts), params.part(block, bench.params)
+        report, codes = bench.report[:size], bench.status[:size]
+        codes[:] = 0
+        for method in phases:
+            left = PASSED_ON if method != "rodas5p" else HANDED_OVER
+            queue = np.arange(size) if method == phases[0] else np.flatnonzero(codes == left)
             if queue.size:
-                first = auto and phase != "rodas5p"
-                made = programs(model, phase, hand_over=first, **how)
-                layout = replace(made.layout, events=len(events))
-                # those that are of no use were not made
-                calls = [
-                    made.compiled.get(name, made["prepare"]) for name in ("prepare", "advance", "between", "read_off")
-                ]
-                calls.append(watching(model, phase, made, events) if events else made["prepare"])
-                first_call, step, make, read, look = (c.for_numba if many else c for c in calls)
-                room = np.empty((_ROOM if events else 0, 4 + 2 * layout.n + layout.powers * layout.n))
+                phase = phase_of(method)
+                layout, (workspace, room) = phase.layout, bench.room(phase, bool(events))
                 kept = run_queue(
-                    first_call, step, make, read, look, layout.state, layout.params, layout.read_off, layout.interpolant,
-                    layout.seen, 2 + columns.index(phase), aligned(layout.rows, made.lanes), shared, run.times, outputs,
-                    run.steady, run.first_step, x, p, queue, *(*here, room),
+                    phase.programs, layout.state, layout.params, layout.read_off, layout.interpolant, layout.seen,
+                    2 + columns.index(method), workspace, shared, run.times, outputs, run.steady, run.first_step, x, p,
+                    queue, out[block], report, bench.steps[:size], bench.reached[:size], codes, lost[block], room,
                 )  # fmt: skip
                 if watch is not None:
-                    watch.steps.append(_steps(phase, kept, layout, block.start))
+                    watch.steps.append(_steps(method, kept.copy(), layout, block.start))
+        ends.status[block] = codes
+        ends.when[block] = report[:, 0]
+        ends.steps[block] = report[:, 2:6]
+        odd = np.flatnonzero(codes != OK)
+        if odd.size:
+            ends.stopped.append((odd + block.start, report[odd, REPORT:]))
+        benches.append(bench)
 
     def quiet(block: slice) -> None:
         with np.errstate(all="ignore"):  # not compiled, arithmetic beyond the range of numbers would warn
@@ -112,10 +169,9 @@ def run_lanes(
     in_blocks(rows, _BLOCK, work if many else quiet, threads=threads, progress=progress)
     _interpreted += 0.0 if many else time.perf_counter() - began
     if watch is not None:
-        watch.ended[:] = status == ENDED
-        status[watch.ended] = OK
-    report[:, 0] = run.t0 + run.direction * report[:, 0]
-    return columns, np.flatnonzero(status == ELSEWHERE)
+        watch.ended[:] = ends.status == ENDED
+        ends.status[watch.ended] = OK
+    return columns, np.flatnonzero(ends.status == ELSEWHERE)
 
 
 def _steps(method: str, kept: Array, layout: Layout, first: int) -> Steps:

@@ -8,7 +8,8 @@ import numba as nb
 import numpy as np
 
 from toymesa.kernels.codes import OK, OVERFLOW
-from toymesa.kernels.lanes.numba_types import PROGRAM
+from toymesa.kernels.lanes import compiled  # noqa: F401  # how it calls programs
+from toymesa.kernels.lanes.call import call
 
 # rows: the number of the next draw and that of the last; the path's names; steps made in this interval. The state
 # follows, then parameters, the variates of one step, those of a draw, and the next draw half made.
@@ -18,10 +19,7 @@ FIXED_ROWS = 5
 
 @nb.njit(
     nb.void(
-        PROGRAM,  # prepare
-        PROGRAM,  # turns
-        PROGRAM,  # draw
-        PROGRAM,  # step
+        nb.int64[::1],  # addresses of the programs: prepare, turns, draw, step
         nb.float64[:, ::1],  # workspace (row, lane)
         nb.int64[:, ::1],  # the same memory as integers
         nb.float64[::1],  # constants common to all lanes
@@ -37,9 +35,10 @@ FIXED_ROWS = 5
     error_model="numpy", nogil=True, cache=True,
 )  # fmt: skip
 def run_lanes(
-    prepare, turns, draw, step, W, words, shared, times, largest, noises, starts, params, names, out, status
+    programs, W, words, shared, times, largest, noises, starts, params, names, out, status
 ):  # fmt: skip
     """Advance every row from time 0 to the last output time; NaN from where a value left the floating-point range."""
+    prepare, turns, draw, step = programs[0], programs[1], programs[2], programs[3]
     rows, n, m, lanes = starts.shape[0], starts.shape[1], params.shape[1], W.shape[1]
     work, common = np.int64(W.ctypes.data), np.int64(shared.ctypes.data)
     together, draws = max(1, 4 // noises), (noises + 3) // 4  # steps and draws of a turn
@@ -68,22 +67,22 @@ def run_lanes(
                 place, turn = done % together, done // together
                 if place == 0 and ready != turn:
                     words[DRAW, :] = turn * draws
-                    prepare(work, common)
+                    call(prepare, work, common)
                     ready = turn
                 whole = (steps - s) // together
                 if place == 0 and whole > 0:
                     ready = turn + whole
                     words[DRAW, :] = turn * draws
                     words[LAST, :] = ready * draws
-                    turns(work, common)
+                    call(turns, work, common)
                     s += whole * together
                     done += whole * together
                     continue
                 if place == 0:
-                    draw(work, common)
+                    call(draw, work, common)
                 for i in range(noises):
                     W[given + i, :] = W[kept + place * noises + i, :]
-                step(work, common)
+                call(step, work, common)
                 s += 1
                 done += 1
             t = times[k]
