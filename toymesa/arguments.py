@@ -45,6 +45,12 @@ def numbers(name: str, value: Any) -> Array:
     return out
 
 
+def all_finite(values: Array) -> bool:
+    """Whether all numbers are finite."""
+    with np.errstate(invalid="ignore", over="ignore"):  # a finite sum has finite terms alone, and is the quicker question
+        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())
+
+
 def finite_rows(values: Array) -> NDArray[np.bool_]:
     """Whether all numbers along the last axis are finite."""
     # 0 times what is not finite is NaN, and a product reads the memory only once
@@ -52,10 +58,9 @@ def finite_rows(values: Array) -> NDArray[np.bool_]:
         with np.errstate(invalid="ignore"):
             zeros = values.reshape(-1, values.shape[-1]) @ np.zeros(values.shape[-1])
         return np.asarray(zeros == 0.0).reshape(values.shape[:-1])
-    out = np.ones(values.shape[:-1], dtype=bool)
-    for i in range(values.shape[-1]):
-        out &= np.isfinite(values[..., i])
-    return out
+    if all_finite(values):
+        return np.ones(values.shape[:-1], dtype=bool)
+    return np.asarray(np.isfinite(values).all(axis=-1))
 
 
 def _float(name: str, entry: Any, place: tuple[int, ...]) -> float:

@@ -237,8 +237,8 @@ def _map_rows(
 
 def observe_batch(
     compiled: CompiledModel, times: Array, states: Array, params: Array | Columns, names: Sequence[str] | None = None
-) -> Array:
-    """What is read off (row, time, state) arrays: (row, time, quantity), in the order of ``names`` or ``observe_names``.
+) -> list[Array]:
+    """What is read off (row, time, state) arrays: each (row, time), in the order of ``names`` or ``observe_names``.
 
     times: (time,) common to all rows, or (row, time).
     """
@@ -248,7 +248,7 @@ def observe_batch(
     exprs = [every[n] for n in wanted]
     given = params if isinstance(params, Columns) else Columns.of(params)
     if not exprs:
-        return np.empty((rows, count, 0))
+        return []
     if model.inner_run is not None:  # a run of the inner optimizer is no formula
         from toymesa.kernels.rows import observe_rows
 
@@ -256,15 +256,16 @@ def observe_batch(
         flat = np.array(np.broadcast_to(times, (rows, count)), dtype=np.float64, order="C")
         table = np.ascontiguousarray(given.table)
         observe_rows(compiled.observe, flat, np.ascontiguousarray(states), table, run)
-        out = np.moveaxis(run[..., [list(every).index(n) for n in wanted]], -1, 0)
+        out = [run[..., list(every).index(n)] for n in wanted]
     else:
-        out = np.empty((len(exprs), rows, count))  # quantity by quantity, as it is computed and used
+        out = [np.empty((rows, count)) for _ in exprs]
         columns: dict[Any, Array | float] = {TIME: times}
         columns |= {s: states[..., i] for i, s in enumerate(model.states)}
         columns |= {s: c if isinstance(c, float) else c[:, None] for s, c in zip(model.params, given, strict=True)}
         used = symbols_of(*exprs)
         evaluate_formulas(exprs, {s: c for s, c in columns.items() if s in used}, out)
-    lost = ~finite_rows(states)
-    if lost.any():
-        out[:, lost] = np.nan
-    return np.moveaxis(out, 0, -1)
+    found = finite_rows(states)
+    if not found.all():
+        for values in out:
+            values[~found] = np.nan
+    return out

@@ -17,14 +17,14 @@ _READ = 4096
 _ALONE = 1 << 16  # numbers, up to which one thread does it: a caller may be one of many
 
 
-def evaluate_formulas(exprs: Sequence[Any], columns: Mapping[Any, Array | float], out: Array) -> None:
+def evaluate_formulas(exprs: Sequence[Any], columns: Mapping[Any, Array | float], out: Sequence[Array]) -> None:
     """Formulas of columns, always by the same code, so that a number's bits depend on its own row alone.
 
-    columns: (row, time) or (row, 1); (time,) or a number where all rows have the same. out: (formula, row, time),
+    columns: (row, time) or (row, 1); (time,) or a number where all rows have the same. out: for each formula (row, time),
     contiguous.
     """
     vectors = grid_function((), list(columns), exprs)
-    _, rows, count = out.shape
+    rows, count = out[0].shape
     threads = 1 if rows * count <= _ALONE else None
     given = [_full(column, rows, count) for column in columns.values()]
     if vectors is not None and all(np.ndim(c) < 2 for c in given):  # nothing to repeat, so nothing is copied

@@ -110,9 +110,9 @@ class Watch:
         if TIME in used:
             elapsed = steps.before[which][:, None] + steps.used[which][:, None] * nodes
             columns[TIME] = self.t0 + self.direction * elapsed
-        out = np.empty((1, *nodes.shape))
-        evaluate_formulas([event.form], columns, out)
-        return out[0].reshape(theta.shape)
+        out = np.empty(nodes.shape)
+        evaluate_formulas([event.form], columns, [out])
+        return out.reshape(theta.shape)
 
     def look(self, steps: Steps, params: Columns) -> None:
         """Keep of the steps of one trajectory, in order, those within which an event may be zero."""

@@ -149,7 +149,7 @@ def _along(model: Model, times: Any, params: Any, start: Any, rtol: float, atol:
 
     for n, invariant in model.invariants.items():
         try:
-            series = read(invariant.conditions)[..., names[f"invariant:{n}"]]
+            series = read(invariant.conditions)[names[f"invariant:{n}"]]
         except _Missed as missed:
             rows.append(_short(f"invariant {n}: the solution", missed.run))
             continue

@@ -126,8 +126,8 @@ def _axis(value: Any, dim: str, what: str, rng: np.random.Generator) -> xr.DataA
         if drawn.ndim > 1:
             raise DomainError(f"{what} must be drawn as a number or a list; got shape {drawn.shape}")
         return xr.DataArray(drawn, dims=(dim,) if drawn.ndim == 1 else ())
-    if isinstance(value, xr.DataArray):
-        return value.copy(data=numbers(what, value.values))
+    if isinstance(value, xr.DataArray):  # read alone, so that what is as it should be need not be copied
+        return value if value.dtype == np.float64 else value.copy(data=numbers(what, value.values))
     array = numbers(what, value)
     if array.ndim == 0:
         return xr.DataArray(array)
@@ -192,20 +192,33 @@ def _inside(values: Array, domain: Domain) -> NDArray[np.bool_]:
 
 
 def _starts(model: Model, given: dict[str, Array], params: Columns, rows: int) -> Columns:
-    index = {s: i for i, s in enumerate(model.params)}
     values: dict[sp.Symbol, Array | float] = {}
-    for s, e in model.start.items():
+    for s, (used, value) in _usual_starts(model).items():
         if s.name in given:
             values[s] = given[s.name]
-            continue
-        used = [p for p in index if p in symbols_of(e)]
-        columns = [np.atleast_1d(params[index[p]]) for p in used]
-        values[s] = array_function(used, e)(*columns) if used else float(e)
+        else:
+            values[s] = value(*(np.atleast_1d(params[i]) for i in used)) if used else value
     for chart in model.charts:
         names = {c.name for c in chart.coordinates} & set(given)
         if names:
             values |= _from_chart(chart, {n: given[n] for n in names}, given)
     return Columns(rows, [_column(values[s], rows) for s in model.flow])
+
+
+def _usual_starts(model: Model) -> dict[sp.Symbol, tuple[list[int], Any]]:
+    """Which parameters the start of each state depends on, by their places, and a function of them, or a number.
+
+    Kept with the model: a sweep asks for every one of its blocks, and SymPy takes long to say what a number is.
+    """
+    kept: dict[sp.Symbol, tuple[list[int], Any]] | None = model.__dict__.get("_usual_starts")
+    if kept is None:
+        params = list(model.params)
+        kept = {}
+        for s, e in model.start.items():
+            used = [p for p in params if p in symbols_of(e)]
+            kept[s] = [params.index(p) for p in used], array_function(used, e) if used else float(e)
+        model.__dict__["_usual_starts"] = kept
+    return kept
 
 
 def _column(values: Array | float, rows: int) -> Array | float:

@@ -13,7 +13,7 @@ import sympy as sp
 import xarray as xr
 from numpy.typing import NDArray
 
-from toymesa.arguments import Array, finite_rows
+from toymesa.arguments import Array, all_finite, finite_rows
 from toymesa.errors import SolveError
 from toymesa.kernels.batch import Controls, observe_batch
 from toymesa.kernels.cache import installed
@@ -64,9 +64,9 @@ class Outcome:
     undefined: str | None = None
 
     @property
-    def nsteps(self) -> NDArray[np.int64]:
+    def nsteps(self) -> NDArray[np.int32]:
         """Accepted steps by all methods, (row,)."""
-        return self.steps.sum(axis=1, dtype=np.int64)
+        return self.steps.sum(axis=1, dtype=np.int32)
 
 
 def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: Outcome) -> xr.Dataset:
@@ -95,8 +95,8 @@ def read_off(model: Model, batch: Cells, times: Array, how: Controls, outcome: O
     names = tuple(n for n in compiled.observe_names if n in model.observables or n.startswith("requires:"))
     moments = np.where(np.isfinite(moments), moments, 0.0)
     read = observe_batch(compiled, moments, outcome.states, batch.param_columns, names)
-    _complete(model, names, outcome, read)
-    columns = dict(zip(names, np.moveaxis(read, -1, 0), strict=True))
+    columns = dict(zip(names, read, strict=True))
+    _complete(model, outcome, columns)
     return {n: columns[n] for n in model.observables}
 
 
@@ -115,19 +115,18 @@ def _of_time(model: Model) -> str:
     return "steps" if model.discrete else "training time"
 
 
-def _complete(model: Model, names: tuple[str, ...], outcome: Outcome, read: Array) -> None:
+def _complete(model: Model, outcome: Outcome, columns: Mapping[str, Array]) -> None:
     """No cell is ok whose requirements fail or whose observables are no finite numbers where its states are."""
-    for i, name in enumerate(names):
-        ok = outcome.status == Status.OK
+    for name, values in columns.items():
         if name.startswith("requires:"):
-            outcome.status[ok & (read[..., i] <= 0).any(axis=1)] = Status.INNER_NOT_MINIMUM
+            outcome.status[(outcome.status == Status.OK) & (values <= 0).any(axis=1)] = Status.INNER_NOT_MINIMUM
         elif name in model.observables:
-            undefined = ~np.isfinite(read[..., i])
-            if not undefined.any():
+            if all_finite(values):
                 continue
+            undefined = ~np.isfinite(values)
             if isinstance(e := model.observables[name], sp.Piecewise) and e.args[-1].cond != sp.true:
-                undefined &= ~np.isnan(read[..., i])
-            lost = ok & (finite_rows(outcome.states) & undefined).any(axis=1)
+                undefined &= ~np.isnan(values)
+            lost = (outcome.status == Status.OK) & (finite_rows(outcome.states) & undefined).any(axis=1)
             if lost.any():
                 outcome.status[lost], outcome.undefined = Status.OVERFLOW, outcome.undefined or name
 

@@ -214,9 +214,9 @@ def _settled(model: Model, how: Controls, watched: tuple[Event, ...]) -> Control
 
 def _used(steps: NDArray[np.int32], methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:
     """The methods that made steps; ``alone``: cells that lanes left to a method one trajectory at a time."""
-    theirs, total = (s.sum(axis=0, dtype=np.int64) for s in (steps[alone], steps))
-    names = [m for m, s, t in zip(methods, total, theirs, strict=True) if s > t]
-    return names + [m for m, t in zip(_ALONE, theirs, strict=True) if t > 0]
+    own = np.delete(steps, alone, axis=0) if alone.size else steps
+    names = [m for i, m in enumerate(methods) if own[:, i].any()]
+    return names + [m for i, m in enumerate(_ALONE) if steps[alone, i].any()]
 
 
 def _watch(

@@ -244,7 +244,7 @@ def _isolated(
         watched = events_of(model, setup.events)
         out = computed(model, batch, times, method, how, watched, threads=1, show=None)
         observed, ends = read_off(model, batch, times, how, out), np.full(rows, times[-1])
-        status, nsteps = out.status, out.nsteps.astype(np.int32)
+        status, nsteps = out.status, out.nsteps
         return [Part(where, out.states, observed, status, nsteps, out.when if how.steady else ends, out.found)]
     except ToymesaError as error:
         if rows == 1:

@@ -83,7 +83,7 @@ class ArraySpec:
     def file(self, path: Path, position: tuple[int, ...]) -> Path:
         """The file of the chunk that stands at ``position`` along the first dimensions, in a store at ``path``."""
         rest = [0] * (len(self.shape) - len(position))
-        return path / self.name / f"c.{'.'.join(map(str, [*position, *rest]))}"
+        return Path(f"{path}/{self.name}/c.{'.'.join(map(str, [*position, *rest]))}")
 
 
 @lru_cache(maxsize=256)

@@ -150,7 +150,7 @@ def jacobian_equals_derivatives(model: Model, at: Point) -> None:
 def observables_equal_formulas(model: Model, at: Point) -> None:
     """Everything that is read off a state, in compiled code and in ball arithmetic."""
     x, p = _values(model, at)
-    got = observe_batch(compile_model(model), np.array([0.5]), x[None, None, :], p[None, :])[0, 0]
+    got = [v[0, 0] for v in observe_batch(compile_model(model), np.array([0.5]), x[None, None, :], p[None, :])]
     where = exactly({**dict(zip(model.states, x, strict=True)), **dict(zip(model.params, p, strict=True)), TIME: 0.5})
     for value, (name, e) in zip(got, observed(model), strict=True):
         if isinstance(e, sp.Piecewise) and not any(decided(condition, where) for _, condition in e.args):
