@@ -51,8 +51,8 @@ class Batch:
     """Results of a batch. states: (row, time, state); status, when: (row,), how and at which time each ended.
 
     steps: (row, 3), accepted ones by ``methods``: a pair of order 5, a method of high order, an implicit one; rejected:
-    (row,), by all. elsewhere: rows that lanes gave up and a method one trajectory at a time solved, with its usual columns. stopped: rows that did
-    not end in the last of their states, and the states they ended in, (row, state).
+    (row,), by all. elsewhere: rows that lanes gave up and a method one trajectory at a time solved, with its usual
+    columns. stopped: rows that did not end in the last of their states, and the states they ended in, (row, state).
     """
 
     states: Array
@@ -158,11 +158,14 @@ def _lanes(
     columns, given_up = run_lanes(
         compiled.model, run, starts, params, states, ends, watch=watch, threads=threads, progress=progress
     )
-    ends.when[:] = t0 + direction * ends.when
+    np.multiply(ends.when, direction, out=ends.when)
+    np.add(ends.when, t0, out=ends.when)
     nowhere = [(np.empty(0, dtype=np.int64), np.empty((0, compiled.n)))]
     stopped, last = (np.concatenate(part) for part in zip(*nowhere, *ends.stopped, strict=True))
     first, high, implicit = (f"{name}-lanes" for name in columns)
-    out = Batch(states, ends.status, ends.when, ends.steps[:, :3], ends.steps[:, 3], (stopped, last), (first, high, implicit))
+    out = Batch(
+        states, ends.status, ends.when, ends.steps[:, :3], ends.steps[:, 3], (stopped, last), (first, high, implicit)
+    )
     return again(compiled, times, starts, params, c, out, given_up, t0=t0, watch=watch, threads=threads)
 
 

@@ -25,6 +25,7 @@ class Columns:
     def __init__(self, rows: int, columns: Sequence[Array | float]) -> None:
         self.rows = rows
         self._columns = [c if isinstance(c, np.ndarray) else float(c) for c in columns]
+        self._varying = [(i, c) for i, c in enumerate(self._columns) if isinstance(c, np.ndarray)]
 
     @classmethod
     def of(cls, table: Array) -> Columns:
@@ -49,20 +50,21 @@ class Columns:
 
     def room(self, rows: int) -> Array:
         """Room for a part of as many rows, in which the columns that do not vary are written already."""
-        out = np.empty((0 if "table" in self.__dict__ else rows, len(self)))
-        out[:] = [0.0 if isinstance(c, np.ndarray) else c for c in self._columns]
-        return out
+        out = np.empty((len(self), 0 if "table" in self.__dict__ else rows))
+        for column, value in zip(out, self._columns, strict=True):
+            if not isinstance(value, np.ndarray):
+                column[:] = value
+        return out.T
 
     def part(self, rows: slice | NDArray[np.int64], room: Array | None = None) -> Array:
-        """Some rows, (row, column), contiguous. room: made by ``room`` for at least as many, and written to."""
+        """Some rows, (row, column), contiguous. room: made by ``room`` for at least as many, and written to instead."""
         if "table" in self.__dict__:
             return np.ascontiguousarray(self.table[rows])
         count = rows.stop - rows.start if isinstance(rows, slice) else rows.size
         out = self.room(count) if room is None else room[:count]
-        for i, column in enumerate(self._columns):
-            if isinstance(column, np.ndarray):
-                out[:, i] = column[rows]
-        return out
+        for i, column in self._varying:
+            out[:, i] = column[rows]
+        return np.ascontiguousarray(out) if room is None else out
 
     def take(self, rows: NDArray[np.int64]) -> Columns:
         """Some rows, as columns again."""

@@ -162,10 +162,10 @@ def _along(model: Model, times: Any, params: Any, start: Any, rtol: float, atol:
         words = [*(["potential never rises"] if falls else []), *(f"{n} stays positive" for n in model.requires)]
         return rows + [_short(f"{w}: the solution", missed.run) for w in words]
     if falls:
-        series = plain[..., names["potential"]]
+        series = plain[names["potential"]]
         rise = np.diff(series, axis=1).max() / (_UNITS * (atol + rtol * max(1.0, np.abs(series).max())))
         rows.append(_row("potential never rises", max(float(rise), 0.0) if np.isfinite(rise) else float("inf")))
     for n in model.requires:
-        lowest = float(plain[..., names[f"requires:{n}"]].min())
+        lowest = float(plain[names[f"requires:{n}"]].min())
         rows.append(_row(f"{n} stays positive", 0.0 if lowest > 0 else float("inf")))
     return rows

@@ -65,7 +65,7 @@ class StoredChunk(tuple[int, ...]):
 def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[int, ...]:
     """Cells of a block along each dimension: as asked, else the last dimensions whole, and a size that follows the grid.
 
-    32 to 65536 cells a block, about 50 blocks in between; more cells where there would be over 1e5 blocks. weight: how many
+    32 to 65536 cells a block, about 32 blocks in between; more cells where there would be over 1e5 blocks. weight: how many
     trajectories a cell has: blocks of heavy cells may be as small as one, and are 64 or more.
     """
     if isinstance(chunk, StoredChunk):
@@ -82,7 +82,7 @@ def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[in
             raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
         return given
     total = math.prod(shape)
-    usual = max(1, 32 // weight, min(total // (48 if weight == 1 else 64), 65536), min(total // 100_000, 2**22))
+    usual = max(1, 32 // weight, min(total // (32 if weight == 1 else 64), 65536), min(total // 100_000, 2**22))
     cells = usual if chunk is None else whole("chunk", chunk, 1)
     out = []
     for n in reversed(shape):

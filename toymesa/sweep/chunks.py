@@ -53,7 +53,7 @@ def checksum(data: bytes) -> bytes:
     return data[-_SUM:]
 
 
-def put(path: Path, data: bytes) -> None:
+def put(path: str | Path, data: bytes) -> None:
     """Write a file whole or not at all; what an interruption leaves ends with ``.partial``."""
     temporary = f"{path}.{uuid.uuid4().hex}.partial"
     try:

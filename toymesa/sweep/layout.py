@@ -82,8 +82,12 @@ class ArraySpec:
 
     def file(self, path: Path, position: tuple[int, ...]) -> Path:
         """The file of the chunk that stands at ``position`` along the first dimensions, in a store at ``path``."""
+        return path / self.chunk(position)
+
+    def chunk(self, position: tuple[int, ...]) -> str:
+        """The same within the store."""
         rest = [0] * (len(self.shape) - len(position))
-        return Path(f"{path}/{self.name}/c.{'.'.join(map(str, [*position, *rest]))}")
+        return f"{self.name}/c.{'.'.join(map(str, [*position, *rest]))}"
 
 
 @lru_cache(maxsize=256)

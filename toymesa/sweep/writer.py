@@ -37,10 +37,10 @@ class Writer:
     def write(self, block: int, out: Mapping[str, NDArray[Any]]) -> None:
         """Results (row, ...) of all cells of a block, in C order."""
         sizes, position = self.plan.blocks.sizes(block), self.plan.blocks.position(block)
-        files = {n: self.specs[n].file(self.path, position) for n in (DIGEST, *out)}
-        if files["status"].exists():  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
-            files["status"].unlink(missing_ok=True)  # another worker may be at the same block, given up for lost
-            files[DIGEST].unlink(missing_ok=True)
+        files = {n: f"{self.path}/{self.specs[n].chunk(position)}" for n in (DIGEST, *out)}
+        if os.path.exists(files["status"]):  # of an earlier attempt: status goes first, so that no cell is ok meanwhile
+            for name in ("status", DIGEST):
+                Path(files[name]).unlink(missing_ok=True)  # another worker may be at the same block, given up for lost
         data = {n: self._encoded(n, v.reshape(*sizes, *v.shape[1:])) for n, v in out.items()}
         total = digest(self.identity, position, {n: checksum(d) for n, d in data.items()})
         data[DIGEST] = self._encoded(DIGEST, np.full((1,) * len(sizes), total))
@@ -55,12 +55,12 @@ class Writer:
         spec = self.specs[name]
         return encoded(values, spec.dtype, spec.chunks, spec.fill)
 
-    def put(self, file: Path, data: bytes) -> None:
+    def put(self, file: str, data: bytes) -> None:
         """Write one chunk."""
         put(file, data)
 
-    def _sync(self, files: list[Path]) -> None:
-        for place in [*files, *{f.parent for f in files}]:
+    def _sync(self, files: list[str]) -> None:
+        for place in [*files, *{os.path.dirname(f) for f in files}]:
             handle = os.open(place, os.O_RDONLY)
             try:
                 os.fsync(handle)

@@ -262,11 +262,11 @@ def compiled_drive() -> Any:
         nb.boolean,  # outputs: all of those times are wanted, not only the last
         nb.boolean,  # steady
         nb.float64,  # first step, 0 for automatic
-        nb.float64[:, ::1],  # starts (row, state)
-        nb.float64[:, ::1],  # parameters (row, parameter)
+        nb.float64[:, :],  # starts (row, state)
+        nb.float64[:, :],  # parameters (row, parameter)
         nb.int64[::1],  # rows to run
         nb.float64[:, :, :],  # out: states (row, time, state); NaN where there is none
-        nb.float64[:, ::1],  # in and out: reports (row, entry)
+        nb.float64[:, :],  # in and out: reports (row, entry)
         nb.float64[::1],  # in and out: step (row), to go on with
         nb.int64[::1],  # in and out: output times reached (row)
         nb.int64[::1],  # in and out: status (row); HANDED_OVER goes on from its report

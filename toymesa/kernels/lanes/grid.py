@@ -41,7 +41,7 @@ LANES = 16
 _FEW = 32  # rows, for which it is not worth it to load numba
 _STREAM = 1 << 25  # bytes of results from which on they are not expected to be read from a cache
 _BLOCK = 1 << 17  # results a thread computes in one piece
-_NARROW = 1 << 12  # the same where some arguments are one number for all places, so that these stay in a cache
+_NARROW = 1 << 13  # the same where some arguments are one number for all places, so that these stay in a cache
 # the rest has no form without branches, or treats NaNs and infinities otherwise than the functions of arrays do
 _FORMS = frozenset(FUNCTIONS) - frozenset(LIBRARY) | {"Abs", "sign", "Piecewise", "And", "Or", "Not", "LogSumExp"}
 

@@ -24,7 +24,7 @@ from toymesa.kernels.watched import Steps, Watch
 from toymesa.symbolic.model import Model
 
 Array = NDArray[np.float64]
-_BLOCK = 2048
+_BLOCK, _LARGE = 2048, 4096  # rows at a time; the large ones cost less each, and threads share few of them less evenly
 # to load the queue that numba compiled takes half a second: not worth it for a few trajectories, unless there were many
 # such calls before, which have cost as much together
 _FEW, _LOADING = 32, 0.5
@@ -66,15 +66,19 @@ class Ends:
 
 
 class _Phase:
-    """One method of a run, ready to be called."""
+    """One method of a run, ready to be called. before: the first arguments of the queue."""
 
-    def __init__(self, model: Model, method: str, how: dict[str, Any], events: Sequence[Event], *, many: bool) -> None:
+    def __init__(
+        self, model: Model, method: str, column: int, how: dict[str, Any], events: Sequence[Event], *, many: bool
+    ) -> None:
         made = programs(model, method, **how)
         self.method, self.lanes, self.layout = method, made.lanes, replace(made.layout, events=len(events))
         # those that are of no use were not made
         used = [made.compiled.get(name, made["prepare"]) for name in ("prepare", "advance", "between", "read_off")]
         used.append(watching(model, method, made, events) if events else made["prepare"])
-        self.programs = addresses(used) if many else used
+        a = self.layout
+        places = a.state, a.params, a.read_off, a.interpolant, a.seen
+        self.before = (addresses(used) if many else used, *places, column)
 
 
 class _Bench:
@@ -82,8 +86,9 @@ class _Bench:
 
     def __init__(self, rows: int, n: int, starts: Columns, params: Columns) -> None:
         self.starts, self.params = starts.room(rows), params.room(rows)
-        self.report, self.steps = np.zeros((rows, REPORT + n)), np.zeros(rows)
+        self.report, self.steps = np.empty((REPORT + n, rows)).T, np.empty(rows)
         self.reached, self.status = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
+        self.queue = np.arange(rows)
         self._rooms: dict[str, tuple[Array, Array]] = {}
 
     def room(self, phase: _Phase, events: bool) -> tuple[Array, Array]:
@@ -124,11 +129,13 @@ def run_lanes(
     def phase_of(method: str) -> _Phase:
         if method not in ready:
             hand_over = auto and method != "rodas5p"
-            ready[method] = _Phase(model, method, how | {"hand_over": hand_over}, events, many=many)
+            column = 2 + columns.index(method)
+            ready[method] = _Phase(model, method, column, how | {"hand_over": hand_over}, events, many=many)
         return ready[method]
 
     # the first method is compiled by this thread, not by every one; the second only where something is handed over
     phase_of(phases[0])
+    height = _LARGE if threads == 1 or rows >= 128 * _LARGE else _BLOCK
     benches: deque[_Bench] = deque()
     began = time.perf_counter()
 
@@ -137,27 +144,39 @@ def run_lanes(
         try:
             bench = benches.pop()
         except IndexError:
-            bench = _Bench(min(_BLOCK, rows), n, starts, params)
+            bench = _Bench(min(height, rows), n, starts, params)
         x, p = starts.part(block, bench.starts), params.part(block, bench.params)
-        report, codes = bench.report[:size], bench.status[:size]
+        report, codes, queue = bench.report[:size], bench.status[:size], bench.queue[:size]
+        here = out[block], report, bench.steps[:size], bench.reached[:size], codes, lost[block]
         codes[:] = 0
         for method in phases:
-            left = PASSED_ON if method != "rodas5p" else HANDED_OVER
-            queue = np.arange(size) if method == phases[0] else np.flatnonzero(codes == left)
+            if method != phases[0]:
+                queue = (codes == (PASSED_ON if method != "rodas5p" else HANDED_OVER)).nonzero()[0]
             if queue.size:
                 phase = phase_of(method)
-                layout, (workspace, room) = phase.layout, bench.room(phase, bool(events))
+                workspace, room = bench.room(phase, bool(events))
                 kept = run_queue(
-                    phase.programs, layout.state, layout.params, layout.read_off, layout.interpolant, layout.seen,
-                    2 + columns.index(method), workspace, shared, run.times, outputs, run.steady, run.first_step, x, p,
-                    queue, out[block], report, bench.steps[:size], bench.reached[:size], codes, lost[block], room,
-                )  # fmt: skip
+                    *phase.before,
+                    workspace,
+                    shared,
+                    run.times,
+                    outputs,
+                    run.steady,
+                    run.first_step,
+                    x,
+                    p,
+                    queue,
+                    *here,
+                    room,
+                )
                 if watch is not None:
-                    watch.steps.append(_steps(method, kept.copy(), layout, block.start))
+                    watch.steps.append(_steps(method, kept.copy(), phase.layout, block.start))
+            odd = (codes != OK).nonzero()[0]
+            if not odd.size:
+                break
         ends.status[block] = codes
         ends.when[block] = report[:, 0]
         ends.steps[block] = report[:, 2:6]
-        odd = np.flatnonzero(codes != OK)
         if odd.size:
             ends.stopped.append((odd + block.start, report[odd, REPORT:]))
         benches.append(bench)
@@ -166,7 +185,7 @@ def run_lanes(
         with np.errstate(all="ignore"):  # not compiled, arithmetic beyond the range of numbers would warn
             work(block)
 
-    in_blocks(rows, _BLOCK, work if many else quiet, threads=threads, progress=progress)
+    in_blocks(rows, height, work if many else quiet, threads=threads, progress=progress)
     _interpreted += 0.0 if many else time.perf_counter() - began
     if watch is not None:
         watch.ended[:] = ends.status == ENDED
