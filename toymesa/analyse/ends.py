@@ -15,7 +15,7 @@ from toymesa.kernels.batch import Controls, run_batch
 from toymesa.kernels.columns import by_column
 from toymesa.kernels.generate import compile_model
 from toymesa.solver.inputs import Cells
-from toymesa.solver.labels import Outcome, labelled
+from toymesa.solver.labels import ALONE, Outcome, labelled
 from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
@@ -57,9 +57,9 @@ class Course:
             when[block], reached[block] = done.when, done.reached
             if show is not None:
                 show(first + block.size, good.size)
-        used = [m for m, s in zip(("tsit5", "dop853", "rodas5p"), steps.sum(axis=0), strict=True) if s > 0]
-        label = "iteration" if model.discrete else "+".join(used) or self.how.method
-        data = labelled(model, batch, self.times, self.how, Outcome(states, status, steps, when, label))
+        method, methods = ("iteration", ()) if model.discrete else (self.how.method, ALONE)
+        outcome = Outcome(states, status, steps, when, method, methods)
+        data = labelled(model, batch, self.times, self.how, outcome)
         if not self.how.steady:
             data = data.isel(time=0, drop=True)
             data["t_end"] = (batch.dims, when.reshape(batch.shape), {"long_name": "time at which it ended"})

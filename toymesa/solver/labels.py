@@ -45,20 +45,27 @@ class Crossings:
         return times, states, count
 
 
+ALONE = ("tsit5", "dop853", "rodas5p")  # what the columns of steps count where trajectories are solved one at a time
+
+
 @dataclass
 class Outcome:
     """What a route computed, a row a cell.
 
     states: (row, time, state). status, when: how and at which time each ended. steps: accepted, by method, (row, method).
-    label: the method used. last: the state in which a lone trajectory ended, where that is not the last of its states.
-    found: the crossings of each event. undefined: the name of an event or observable that was no finite number somewhere.
+    method: the one asked for, or how it was solved otherwise; methods: what the columns of ``steps`` count; alone: rows
+    that were left to methods one trajectory at a time, which then are ``ALONE``. last: the state in which a lone
+    trajectory ended, where that is not the last of its states. found: the crossings of each event. undefined: the name of
+    an event or observable that was no finite number somewhere.
     """
 
     states: Array
     status: NDArray[np.uint8]
     steps: NDArray[np.int32]
     when: Array
-    label: str
+    method: str
+    methods: tuple[str, ...] = ALONE
+    alone: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     last: Array | None = None
     found: dict[str, Crossings] = field(default_factory=dict)
     undefined: str | None = None
@@ -67,6 +74,14 @@ class Outcome:
     def nsteps(self) -> NDArray[np.int32]:
         """Accepted steps by all methods, (row,)."""
         return self.steps.sum(axis=1, dtype=np.int32)
+
+    @property
+    def label(self) -> str:
+        """The methods that made steps; where none was made, the method."""
+        steps, few = self.steps, self.steps[self.alone]
+        own = np.delete(steps, self.alone, axis=0) if self.alone.size else steps
+        names = [m for i, m in enumerate(self.methods) if own[:, i].any()]
+        return "+".join([*names, *(m for i, m in enumerate(ALONE) if few[:, i].any())]) or self.method
 
 
 def labelled(model: Model, batch: Cells, times: Array, how: Controls, outcome: Outcome) -> xr.Dataset:

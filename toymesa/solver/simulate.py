@@ -81,7 +81,7 @@ def simulate(
     rows = every.bad.size
     outcome = Outcome(
         states=states, status=status.astype(np.uint8), steps=np.zeros((rows, 3), dtype=np.int32),
-        when=np.full(rows, times[-1]), label=chosen,
+        when=np.full(rows, times[-1]), method=chosen,
     )  # fmt: skip
     data = labelled(model, every, times, Controls(), outcome)
     for name in ("rtol", "atol"):

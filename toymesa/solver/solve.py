@@ -31,9 +31,6 @@ from toymesa.solver.options import Progress, controls, output_times, shown
 from toymesa.status import Status
 from toymesa.symbolic.model import InternalTimeForm, Model
 
-# what the columns of the steps count where trajectories are solved one at a time
-_ALONE = ("tsit5", "dop853", "rodas5p")
-
 
 @named_arguments
 def solve(
@@ -172,11 +169,10 @@ def _numerical(
     # if so nothing is copied, which for many cells takes a while
     every = rows > 0 and not watched and not batch.bad.any()
     good = np.arange(rows) if every else np.flatnonzero(~batch.bad)
-    alone, methods = np.empty(0, dtype=np.int64), _ALONE
     if not every:
         states = by_column(rows, 1 if how.steady else times.size, n)
         status = np.full(rows, int(Status.BAD_PARAM), dtype=np.uint8)
-        out = Outcome(states, status, np.zeros((rows, 3), dtype=np.int32), np.zeros(rows), "")
+        out = Outcome(states, status, np.zeros((rows, 3), dtype=np.int32), np.zeros(rows), how.method)
     if watched and model.discrete:
         raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
     if good.size or watched:
@@ -189,14 +185,15 @@ def _numerical(
                 starts, params = starts.take(good), params.take(good)
             result = run_batch(compile_model(model), times, starts, params, how, threads=threads, progress=show)
         if every:
-            out = Outcome(result.states, result.status, result.steps, result.when, "")
+            out = Outcome(result.states, result.status, result.steps, result.when, how.method)
         else:
             out.states[good], out.status[good] = result.states, result.status
             out.steps[good], out.when[good] = result.steps, result.when
         if good.size == rows == 1:
             out.last = result.reached[0]
-        methods, alone = result.methods, good[result.elsewhere]
-    out.label = "iteration" if model.discrete else "+".join(_used(out.steps, methods, alone)) or how.method
+        out.method, out.methods, out.alone = how.method, result.methods, good[result.elsewhere]
+    if model.discrete:
+        out.method, out.methods = "iteration", ()
     return out
 
 
@@ -210,13 +207,6 @@ def _settled(model: Model, how: Controls, watched: tuple[Event, ...]) -> Control
     if how.method in LANES and reason:
         raise ArgumentError(f"method {how.method!r} does not solve {model.name!r}, which {reason}; use 'auto'")
     return replace(how, method="lanes") if how.method == "auto" and not reason else how
-
-
-def _used(steps: NDArray[np.int32], methods: tuple[str, ...], alone: NDArray[np.int64]) -> list[str]:
-    """The methods that made steps; ``alone``: cells that lanes left to a method one trajectory at a time."""
-    own = np.delete(steps, alone, axis=0) if alone.size else steps
-    names = [m for i, m in enumerate(methods) if own[:, i].any()]
-    return names + [m for i, m in enumerate(_ALONE) if steps[alone, i].any()]
 
 
 def _watch(

@@ -85,7 +85,7 @@ class Design:
     def values(self, index: Index) -> dict[Column, Any]:
         """The value of every column at cells ``index`` (row, dimension); positions of choices for structure."""
         if not self.sampled:
-            return {c: c.values[index[:, self.dims.index(c.dim)]] for c in self.columns}
+            return {c: np.take(c.values, index[:, self.dims.index(c.dim)]) for c in self.columns}
         unit = self._unit(index[:, 0])
         return {c: between(c.ranged or (0.0, 1.0, "linear"), unit[:, j]) for j, c in enumerate(self.columns)}
 

@@ -101,11 +101,7 @@ class Run:
     """
 
     def __init__(self, model: Model, params: Given, times: Array, parts: Sequence[Part], rows: int) -> None:
-        self.model, self.rows, self.times = model, rows, times
-        self.params = [
-            np.broadcast_to(np.asarray(params.get(s.name, p.default), dtype=float), rows)
-            for s, p in model.params.items()
-        ]
+        self.model, self.rows, self.times, self._given = model, rows, times, params
         self._events: dict[str, tuple[Array, NDArray[np.int64]]] = {}
         self._first: dict[str, Array] = {}
         whole = len(parts) == 1 and parts[0].where.size == rows
@@ -127,6 +123,14 @@ class Run:
             first = self._first.setdefault(event, np.full((self.rows, len(self.model.states)), np.nan))
             if times.shape[1]:
                 first[part.where] = states[:, 0]
+
+    @cached_property
+    def params(self) -> list[Array]:
+        """Parameters in the order of the model, each (row,)."""
+        return [
+            np.broadcast_to(np.asarray(self._given.get(s.name, p.default), dtype=float), self.rows)
+            for s, p in self.model.params.items()
+        ]
 
     @cached_property
     def finite(self) -> NDArray[np.bool_]:

@@ -7,7 +7,8 @@ It is tried again alone, then in halves, until the cells that kill their worker 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,19 @@ def drive(engine: Engine, job: Job, todo: Iterator[int], accept: Callable[[int, 
     the caller then closes the engine, and with it what is still in flight.
     """
     pending: dict[Future[Report], int] = {}
+    # what is done comes by itself: to ask all that are pending for it takes so long that the workers wait for this thread
+    ready: SimpleQueue[Future[Report]] = SimpleQueue()
     suspects: list[int] = []
     while True:
         while len(pending) < engine.width and (number := next(todo, None)) is not None:
-            pending[engine.block(number)] = number
+            future = engine.block(number)
+            pending[future] = number
+            future.add_done_callback(ready.put)
         if not pending:
             break
-        finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+        finished = [ready.get()]
+        while not ready.empty():
+            finished.append(ready.get())
         died = False
         for future in finished:
             number = pending.pop(future)

@@ -176,7 +176,7 @@ def _isolating(
             states[mine], status[mine] = run(every.start_columns.part(mine), every.param_columns.part(mine), key, names)
     outcome = Outcome(
         states=states, status=status.astype(np.uint8), steps=np.zeros((status.size, 3), dtype=np.int32),
-        when=np.full(status.size, out.times[-1]), label=method,
+        when=np.full(status.size, out.times[-1]), method=method,
     )  # fmt: skip
     out.fill(where, labelled(model, every, out.times, Controls(), outcome))
 
