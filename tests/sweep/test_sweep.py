@@ -433,6 +433,8 @@ def test_blocks_are_neither_many_nor_large(cells, paths):
     from toymesa.sweep.blocks import chunk_shape
 
     (plain,), (heavy,) = chunk_shape((cells,), None), chunk_shape((cells,), None, paths)
+    (light,) = chunk_shape((cells,), None, light=True)
+    assert plain <= light <= max(plain, min(cells // 16, 65536))
     assert plain == cells or 32 <= plain <= 65536
     assert cells / plain <= max(129, cells / 65536 + 1)
     assert 1 <= heavy <= plain
@@ -489,3 +491,14 @@ def test_progress_counts_cells_and_ends_at_the_total():
     assert seen[0] == (0, 30)
     assert seen[-1] == (30, 30)
     assert seen == sorted(seen)
+
+
+def test_cells_that_lanes_solve_stand_in_fewer_blocks():
+    def blocks(**how):
+        run = quick(models.LOGISTIC, {"k": np.linspace(1, 2, 4800)}, **{"measure": ["x"], **how})
+        (chunk,) = json.loads(run.attrs["spec"])["chunks"]
+        return 4800 // chunk
+
+    assert blocks() == blocks(measure=["gap"], until="steady", t=None) == 16
+    assert blocks(t=[1.0, 2.0]) == blocks(measure=[ms.steady("x")]) == blocks(method="dop853") == 48
+    assert blocks(start={"x": lambda rng: rng.uniform(0.1, 0.2)}) == 48

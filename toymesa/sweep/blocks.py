@@ -62,11 +62,12 @@ class StoredChunk(tuple[int, ...]):
     __slots__ = ()
 
 
-def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[int, ...]:
+def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1, *, light: bool = False) -> tuple[int, ...]:
     """Cells of a block along each dimension: as asked, else the last dimensions whole, and a size that follows the grid.
 
-    32 to 65536 cells a block, about 32 blocks in between; more cells where there would be over 1e5 blocks. weight: how many
-    trajectories a cell has: blocks of heavy cells may be as small as one, and are 64 or more.
+    32 to 65536 cells a block, about 50 blocks in between; more cells where there would be over 1e5 blocks. weight: how many
+    trajectories a cell has: blocks of heavy cells may be as small as one, and are 64 or more. light: cells take a few
+    microseconds each, so that to begin and to keep a block may take as long as its cells: about 16 blocks in between.
     """
     if isinstance(chunk, StoredChunk):
         if len(chunk) == len(shape):
@@ -82,7 +83,8 @@ def chunk_shape(shape: tuple[int, ...], chunk: Any, weight: int = 1) -> tuple[in
             raise DomainError(f"chunk must be a number of cells, or {len(shape)} sizes, one a dimension; got {chunk!r}")
         return given
     total = math.prod(shape)
-    usual = max(1, 32 // weight, min(total // (32 if weight == 1 else 64), 65536), min(total // 100_000, 2**22))
+    blocks = 16 if light else 48 if weight == 1 else 64
+    usual = max(1, 32 // weight, min(total // blocks, 65536), min(total // 100_000, 2**22))
     cells = usual if chunk is None else whole("chunk", chunk, 1)
     out = []
     for n in reversed(shape):

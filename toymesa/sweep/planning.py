@@ -12,6 +12,8 @@ import xarray as xr
 
 from toymesa.arguments import generator, numbers, scalar, whole
 from toymesa.errors import ArgumentError, DomainError, did_you_mean
+from toymesa.kernels.codes import LANES
+from toymesa.kernels.lanes.formulas import unsuited
 from toymesa.solver.events import events_of
 from toymesa.solver.inputs import cells, rows_of
 from toymesa.solver.options import controls, output_times
@@ -24,6 +26,8 @@ from toymesa.sweep.ensemble import require_room
 from toymesa.sweep.measures import measures
 from toymesa.sweep.method import method_of
 from toymesa.sweep.plan import Plan
+from toymesa.sweep.quantities import Value
+from toymesa.sweep.reading import Measure
 from toymesa.sweep.structure import built, structure_of
 from toymesa.symbolic.model import Model
 
@@ -55,12 +59,18 @@ def plan(
         setup, timed = _flowing(models, t, until, events, method, paths, step, how)
         weight = 1
     setup = replace(setup, method=method_of(method, models, math.prod(found.shape)))
-    out = Plan(
-        models, which, found, setup, timed, measures(measure, models, events), fixed, begin, seed,
-        chunk_shape(found.shape, chunk, weight),
-    )  # fmt: skip
+    asked = measures(measure, models, events)
+    light = not timed and _light(models, setup, asked) and not any(map(callable, [*fixed.values(), *begin.values()]))
+    chunks = chunk_shape(found.shape, chunk, weight, light=light)
+    out = Plan(models, which, found, setup, timed, asked, fixed, begin, seed, chunks)
     _check(out)
     return _stepped(out)
+
+
+def _light(models: tuple[Model, ...], setup: Setup, asked: tuple[Measure, ...]) -> bool:
+    """Whether lanes solve the cells, and nothing is read off but values at the end."""
+    lanes = setup.method in ("auto", *LANES) and not any(m.noise is not None or unsuited(m) for m in models)
+    return lanes and not setup.events and all(isinstance(m, Value) and m.at in (None, "end") for m in asked)
 
 
 def _stepped(p: Plan) -> Plan:
