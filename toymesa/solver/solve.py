@@ -168,14 +168,14 @@ def _numerical(
     n, rows = len(model.states), batch.bad.size
     # if so nothing is copied, which for many cells takes a while
     every = rows > 0 and not watched and not batch.bad.any()
-    good = np.arange(rows) if every else np.flatnonzero(~batch.bad)
     if not every:
+        good = np.flatnonzero(~batch.bad)
         states = by_column(rows, 1 if how.steady else times.size, n)
         status = np.full(rows, int(Status.BAD_PARAM), dtype=np.uint8)
         out = Outcome(states, status, np.zeros((rows, 3), dtype=np.int32), np.zeros(rows), how.method)
     if watched and model.discrete:
         raise ArgumentError(f"events need a flow; model {model.name!r} is a map")
-    if good.size or watched:
+    if every or good.size or watched:
         how = _settled(model, how, watched)
         if watched:
             result = _watch(model, batch, good, times, how, watched, out, threads, show)
@@ -189,9 +189,10 @@ def _numerical(
         else:
             out.states[good], out.status[good] = result.states, result.status
             out.steps[good], out.when[good] = result.steps, result.when
-        if good.size == rows == 1:
+        if rows == 1 and (every or good.size):
             out.last = result.reached[0]
-        out.method, out.methods, out.alone = how.method, result.methods, good[result.elsewhere]
+        out.method, out.methods = how.method, result.methods
+        out.alone = result.elsewhere if every else good[result.elsewhere]
     if model.discrete:
         out.method, out.methods = "iteration", ()
     return out
