@@ -177,7 +177,7 @@ def _broadcast(
     spread = []
     for array in arrays.values():
         if array.dims in (dims, ()):  # as is usual for many cells: nothing to broadcast
-            spread.append(np.asarray(array.values, dtype=float).reshape(-1))
+            spread.append(np.ascontiguousarray(array.values, dtype=float).reshape(-1))  # it will be read several times
             continue
         bare = array.drop_vars(list(array.coords))
         full = bare.expand_dims({d: sizes[d][0] for d in dims if d not in bare.dims}).transpose(*dims)
@@ -252,12 +252,7 @@ def _plain(array: xr.DataArray) -> Any:
     values = array.values
     if values.ndim == 0:
         return float(values)
-    flat = values.ravel()
-    if flat.size <= 64:
+    if values.size <= 64:
         return values.tolist()
-    return {
-        "dims": [str(d) for d in array.dims],
-        "size": int(flat.size),
-        "first": float(flat[0]),
-        "last": float(flat[-1]),
-    }
+    first, last = (float(values[(place,) * values.ndim]) for place in (0, -1))
+    return {"dims": [str(d) for d in array.dims], "size": int(values.size), "first": first, "last": last}
