@@ -146,6 +146,20 @@ def test_ctrl_c_in_a_session_keeps_what_is_done(fresh):
     xr.testing.assert_equal(kept["x"].where(ok), fresh["x"].where(ok))
 
 
+def test_what_progress_raises_stops_the_sweep_and_loses_nothing(fresh, tmp_path):
+    def stop(done, total):
+        if done >= 20:
+            raise RuntimeError("that is enough")
+
+    with pytest.raises(PartialSweep, match=r"stopped by progress \(that is enough\): 20 of 60 cells done") as caught:
+        run(progress=stop, workers=1)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert int((caught.value.dataset["status"] == tm.Status.OK).sum()) == 20
+    with pytest.raises(PartialSweep, match="continue with resume=True"):
+        run(tmp_path / "st", progress=stop, workers=1)
+    xr.testing.assert_identical(run(tmp_path / "st", resume=True)["x"].load(), fresh["x"])
+
+
 # ---------------------------------------------------------------- 5, 9: a disk that is full or cannot be written
 
 

@@ -31,6 +31,10 @@ from toymesa.sweep.writer import Writer
 _LOG = logging.getLogger("toymesa")
 
 
+class _Told(Exception):
+    """The function that is told of the progress raised its cause."""
+
+
 @dataclass
 class _Tally:
     """What is done so far."""
@@ -124,7 +128,10 @@ def _run(
         tally.done += int(report.counts.sum())
         tally.counts += report.counts
         tally.notes.extend(report.notes[: max(0, 20 - len(tally.notes))])
-        show(tally.done)
+        try:
+            show(tally.done)
+        except Exception as error:  # a user's function, which may stop a sweep on purpose
+            raise _Told from error
 
     def partial() -> xr.Dataset | None:
         return None if arrays is None else dataset(plan_, arrays, tally.notes)
@@ -141,10 +148,11 @@ def _run(
             f"interrupted: {tally.summary()}; {where}", done=tally.done, total=tally.total, dataset=partial()
         ) from None
     except Exception as error:
-        gone = running.gone(error)
-        if not (gone or isinstance(error, OSError)):
+        gone, told = running.gone(error), isinstance(error, _Told)
+        if not (gone or told or isinstance(error, OSError)):
             raise
-        by = "by the loss of the cluster" if gone else "by the system"
+        by = "by progress" if told else "by the loss of the cluster" if gone else "by the system"
+        error = error.__cause__ if told and isinstance(error.__cause__, Exception) else error
         why = " ".join(str(error).split()) or type(error).__name__
         raise PartialSweep(
             f"stopped {by} ({why}): {tally.summary()}; {where}", done=tally.done,

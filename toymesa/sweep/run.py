@@ -81,7 +81,7 @@ def sweep(
     engine : None or "threads", "processes", the address of a Dask scheduler, or a ``dask.distributed.Client``; workers of
         a cluster must see the store under the same path. workers: threads or processes (default: all cores).
     chunk : cells of a block, or its sizes by dimension (a continued store keeps its own).
-    progress : True, or ``progress(done, total)`` in cells.
+    progress : True, or ``progress(done, total)`` in cells; what it raises stops the sweep.
     allow_large : run sweeps over 1e9 cells, or larger than the disk or half of the memory.
 
     Returns a Dataset over the axes with the measures, ``status`` (codes of ``toymesa.Status``; numerical failures are
