@@ -10,7 +10,9 @@ from toymesa import models
 from toymesa.errors import ModelError
 from toymesa.kernels.batch import LANES, Controls, run_batch
 from toymesa.kernels.generate import compile_model
-from toymesa.kernels.lanes.formulas import Formulas, unsuited
+from toymesa.kernels.lanes import formulas
+from toymesa.kernels.lanes.expressions import shared
+from toymesa.kernels.lanes.formulas import Formulas, by_chain, unsuited
 from toymesa.status import Status
 from toymesa.symbolic.functions import LogSumExp
 from toymesa.symbolic.model import TIME, Model
@@ -352,3 +354,47 @@ def test_rates_that_are_zero_at_first_are_no_steady_state_where_they_depend_on_t
 def test_a_power_at_zero_is_no_failure():
     model = Model(name="hill", flow={x: x**k / (1 + x**k) - x + sp.Rational(1, 10)}, params={k: 2.0})
     assert run(model, [5.0], [[0.0]], [[2.0]], method="lanes").status[0] == Status.OK
+
+
+def test_derivatives_by_the_chain_rule_are_those_of_the_whole():
+    """With many states rates are differentiated as they are shared, not as a whole."""
+    states = sp.symbols("u0:5", real=True)
+    total = LogSumExp(*states)
+    rates = [
+        (s - total) * sp.exp(k * s) / (1 + sum(u**2 for u in states)) + sp.cos(TIME) * sp.Abs(s - k) for s in states[:3]
+    ]
+    rates += [sp.exp(states[3]) - 1, sp.Max(states[4], states[0] * k)]
+    definitions, shown = shared(rates)
+    form, lines = by_chain(definitions, shown, [*states, TIME])
+    rng = np.random.default_rng(5)
+    for _ in range(3):
+        where = dict(zip([*states, k, TIME], map(sp.Float, rng.uniform(0.1, 1.0, 7)), strict=True))
+        known = dict(where)
+        for v, e in form:
+            known[v] = e.xreplace(known).evalf(20)
+        for e, line in zip(rates, lines, strict=True):
+            for s in (*states, TIME):
+                found, want = line[s].xreplace(known).evalf(20), sp.diff(e, s).xreplace(where).evalf(20)
+                assert abs(found - want) < 1e-15 * (1 + abs(want))
+
+
+def test_many_states_are_solved_as_few_are(monkeypatch):
+    """Fourteen states, stiff: beside derivatives of the whole, and the method one trajectory at a time."""
+    n = 14
+    states = sp.symbols(f"u0:{n}", real=True)
+    pull = sum(sp.tanh(u) for u in states) / n
+    flow = {u: -(4.0**i) * (u - pull) - k * u**3 + sp.sin(TIME) for i, u in enumerate(states)}
+    starts = np.random.default_rng(2).uniform(-1, 1, (20, n))
+
+    def solved(method, tolerance):
+        model = Model(name="many", flow=flow, params={k: 1.0}, start=dict.fromkeys(states, 0.5))
+        out = run(model, [3.0], starts, np.full((20, 1), 2.0), method=method, rtol=tolerance, atol=tolerance)
+        assert (out.status == Status.OK).all()
+        return out
+
+    found = solved("rodas5p-lanes", 1e-9)
+    assert np.abs(found.states - solved("rodas5p", 1e-11).states).max() < 1e-7
+    monkeypatch.setattr(formulas, "_WHOLE", n)
+    whole = solved("rodas5p-lanes", 1e-9)
+    np.testing.assert_array_equal(found.steps, whole.steps)
+    np.testing.assert_allclose(found.states, whole.states, rtol=1e-11)

@@ -14,7 +14,39 @@ from toymesa.kernels.lanes.emit import Program, Value
 from toymesa.kernels.lanes.expressions import Reader, shared
 from toymesa.kernels.lanes.layout import Layout
 from toymesa.kernels.lanes.series import Coefficient, Series, SeriesReader, has_series
+from toymesa.kernels.printer import accurate
 from toymesa.symbolic.model import TIME, Model
+
+_WHOLE = 12  # states up to which rates are differentiated as a whole: shorter programs, but the time grows as a cube
+
+
+def by_chain(
+    definitions: Sequence[tuple[Any, Any]], exprs: Sequence[Any], moving: Sequence[Any]
+) -> tuple[list[tuple[Any, Any]], list[dict[Any, Any]]]:
+    """The shared form with its derivatives by the chain rule, and for each expression what moves -> its derivative."""
+    out: list[tuple[Any, Any]] = []
+    slopes: dict[Any, dict[Any, Any]] = {s: {s: sp.Integer(1)} for s in moving}
+
+    def named(expr: Any) -> Any:
+        if expr.is_Atom:
+            return expr
+        out.append((sp.Dummy(), expr))
+        return out[-1][0]
+
+    def slopes_of(expr: Any) -> dict[Any, Any]:
+        total: dict[Any, Any] = {}
+        for inner in sorted(expr.free_symbols & slopes.keys(), key=lambda v: place[v]):
+            outer = named(accurate(sp.diff(expr, inner)))
+            for s, slope in slopes[inner].items():
+                total[s] = total.get(s, 0) + outer * slope
+        return {s: named(e) for s, e in total.items() if e != 0}
+
+    place = {v: i for i, v in enumerate([*moving, *(v for v, _ in definitions)])}
+    for v, expr in definitions:
+        out.append((v, expr))
+        slopes[v] = slopes_of(expr)
+    lines = [slopes_of(e) for e in exprs]
+    return out, [{s: line.get(s, sp.Integer(0)) for s in moving} for line in lines]
 
 
 class Formulas:
@@ -33,6 +65,11 @@ class Formulas:
     @cached_property
     def _local(self) -> tuple[Any, list[bool]]:
         flow, states = list(self.model.flow.values()), self.model.states
+        if self.n > _WHOLE:
+            definitions, rates = self._rates
+            form, lines = by_chain(definitions, rates, [*states, TIME])
+            entries = [line[s] for line in lines for s in states] + [line[TIME] for line in lines]
+            return (form, [*rates, *entries]), [bool(e == 0) for e in entries]
         derived = [sp.diff(e, s) for e in flow for s in states] + [sp.diff(e, TIME) for e in flow]
         return shared([*flow, *derived]), [e == 0 for e in derived]
 
