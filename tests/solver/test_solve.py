@@ -41,6 +41,43 @@ def test_shared_dimensions_and_draws():
     assert drawn[0].attrs["seed"] == 7
 
 
+def test_what_is_given_stays_apart_from_the_result():
+    """Arrays are read without a copy, but a result has its own memory, coordinates included."""
+    value, label = np.array([1.0, 2.0]), np.array([10.0, 20.0])
+    given = xr.DataArray(value, dims="case", coords={"case": [3.0, 4.0], "label": ("case", label)})
+    for method in ("auto", "lanes", "dop853"):
+        run = tm.solve(DECAY, [1.0], params={k: given}, start={"x": given}, method=method)
+        mine = [value, *(given[n].values for n in ("case", "label"))]
+        assert not any(np.shares_memory(run[n].values, a) for n in run.variables for a in mine)
+        np.testing.assert_array_equal(run["label"], label)
+
+
+def test_what_is_computed_late_is_computed_once():
+    calls = []
+
+    class Late:
+        """An array whose numbers are made when they are asked for."""
+
+        shape, dtype, ndim = (2,), np.dtype(float), 1
+
+        def __array__(self, dtype=None, copy=None):
+            calls.append(1)
+            return np.array([1.0, 2.0]) * len(calls)
+
+        def __array_function__(self, *arguments):
+            return NotImplemented
+
+        def __array_ufunc__(self, *arguments):
+            return NotImplemented
+
+    given = xr.DataArray(Late(), dims="case")
+    calls.clear()
+    run = tm.solve(DECAY, [1.0], params={k: given})
+    assert len(calls) == 1
+    assert json.loads(run.attrs["params"]) == {"k": [1.0, 2.0]}
+    np.testing.assert_allclose(run["x"].values[:, 0], np.exp([-1.0, -2.0]))
+
+
 @pytest.mark.parametrize("method", ["tsit5", "dop853", "rodas5p", "auto"])
 def test_methods_agree_with_the_closed_form(method):
     run = tm.solve(OPEN, 5.0, method=method)

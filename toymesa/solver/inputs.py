@@ -126,8 +126,10 @@ def _axis(value: Any, dim: str, what: str, rng: np.random.Generator) -> xr.DataA
         if drawn.ndim > 1:
             raise DomainError(f"{what} must be drawn as a number or a list; got shape {drawn.shape}")
         return xr.DataArray(drawn, dims=(dim,) if drawn.ndim == 1 else ())
-    if isinstance(value, xr.DataArray):  # read alone, so that what is as it should be need not be copied
-        return value if value.dtype == np.float64 else value.copy(data=numbers(what, value.values))
+    if isinstance(value, xr.DataArray):
+        values = value.values  # computed once, where that is still to be done
+        # numbers are read alone, so that what is as it should be need not be copied; coordinates become the result's
+        return value.copy(data=values if values.dtype == np.float64 else numbers(what, values))
     array = numbers(what, value)
     if array.ndim == 0:
         return xr.DataArray(array)
