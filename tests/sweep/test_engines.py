@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ import xarray as xr
 import toymesa as tm
 from toymesa import measures
 from toymesa.errors import ArgumentError, DomainError, PartialSweep, StoreError
+from toymesa.sweep.drive import drive
+from toymesa.sweep.tasks import Report
 
 OVER = {"k": np.linspace(0.5, 3.0, 6), "start_x": np.linspace(0.05, 0.9, 4)}
 
@@ -185,3 +190,43 @@ def test_a_worker_must_see_the_store(tmp_path):
 
     with pytest.raises(StoreError, match="file system that all workers share"):
         writer_of(Job(None, str(tmp_path / "elsewhere"), "x"))
+
+
+class Breaking:
+    """Three blocks in flight die together, which is known of the first before it is of the others."""
+
+    width = 3
+
+    def __init__(self):
+        self.pool, self.flying, self.renewed = None, [], 0
+
+    def block(self, number):
+        if self.pool is not None:
+            return self.pool.submit(self.worked, number)
+        self.flying.append(Future())
+        if len(self.flying) == self.width:
+            self.flying[0].set_exception(BrokenProcessPool())
+        return self.flying[-1]
+
+    def worked(self, number):
+        time.sleep(0.01)
+        return Report(np.array([number]))
+
+    def lost(self, error):
+        return isinstance(error, BrokenProcessPool)
+
+    def renew(self):
+        self.renewed += 1
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, cancel_futures=True)
+        for future in self.flying[1:] if self.pool is None else []:
+            future.set_exception(BrokenProcessPool())
+        self.pool = ThreadPoolExecutor(1)
+
+
+def test_a_pool_that_breaks_slowly_is_made_anew_once():
+    engine, accepted = Breaking(), []
+    drive(engine, None, iter(range(9)), lambda number, report: accepted.append((number, int(report.counts[0]))))
+    engine.pool.shutdown()
+    assert sorted(accepted) == [(n, n) for n in range(9)]
+    assert engine.renewed == 1

@@ -27,6 +27,19 @@ def drive(engine: Engine, job: Job, todo: Iterator[int], accept: Callable[[int, 
     # what is done comes by itself: to ask all that are pending for it takes so long that the workers wait for this thread
     ready: SimpleQueue[Future[Report]] = SimpleQueue()
     suspects: list[int] = []
+
+    def died(future: Future[Report]) -> bool:
+        """Take a block that is done; whether its worker died."""
+        number = pending.pop(future)
+        error = future.exception()
+        if error is None:
+            accept(number, future.result())
+        elif engine.lost(error):
+            suspects.append(number)
+        else:
+            raise error
+        return error is not None
+
     while True:
         while len(pending) < engine.width and (number := next(todo, None)) is not None:
             future = engine.block(number)
@@ -34,24 +47,23 @@ def drive(engine: Engine, job: Job, todo: Iterator[int], accept: Callable[[int, 
             future.add_done_callback(ready.put)
         if not pending:
             break
-        finished = [ready.get()]
-        while not ready.empty():
-            finished.append(ready.get())
-        died = False
-        for future in finished:
-            number = pending.pop(future)
-            error = future.exception()
-            if error is None:
-                accept(number, future.result())
-            elif engine.lost(error):
-                suspects.append(number)
-                died = True
-            else:
-                raise error
-        if died:
+        broken = False
+        for future in _waited_for(ready):
+            broken |= died(future)
+        if broken:
             engine.renew()
+            while not ready.empty():  # what ended with it only now: it is no sign that another one died
+                died(ready.get())
     for number in suspects:
         accept(number, _alone(engine, job, number))
+
+
+def _waited_for(ready: SimpleQueue[Future[Report]]) -> list[Future[Report]]:
+    """What is done, at least one."""
+    out = [ready.get()]
+    while not ready.empty():
+        out.append(ready.get())
+    return out
 
 
 def _alone(engine: Engine, job: Job, number: int) -> Report:
