@@ -132,3 +132,16 @@ def test_what_has_no_vector_form_is_left_to_the_array_route(formula):
 def test_a_symbol_that_is_no_argument_is_named():
     with pytest.raises(tm.ModelError, match="uses 'b', which is not an argument"):
         grid_function([a], [t], [LOGISTIC])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, ">f8"])
+@pytest.mark.parametrize("places", [3, 40])
+def test_numbers_of_other_kinds_are_read_as_what_they_are(kind, places):
+    """Programs read memory, in which there are float64 alone."""
+    outer, times = np.array([[1, 2], [3, 1]], dtype=kind), np.arange(places).astype(kind)
+    for along in (times, times[::-1]):
+        (found,), (wanted,) = ([np.empty((2, places))] for _ in range(2))
+        grid_function([a, b], [t], [a * t + b])(outer, [along], [found])
+        np.testing.assert_array_equal(found, outer[:, :1].astype(float) * along.astype(float) + outer[:, 1:])
+        grid_function([], [a, t], [a * t])(np.empty((1, 0)), [3, along], [wanted[:1]])
+        np.testing.assert_array_equal(wanted[0], 3.0 * along.astype(float))

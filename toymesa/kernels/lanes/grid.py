@@ -140,11 +140,11 @@ class GridFunction:
         if rows > _FEW:
             run = compiled_fill_past_caches() if streaming else compiled_fill()
             programs = addresses(programs)
-        outer = np.ascontiguousarray(outer)
+        outer = np.ascontiguousarray(outer, dtype=np.float64)
         pieces = list(_pieces(rows, places, _BLOCK if all(map(np.ndim, inner)) else _NARROW))
         width = max(end - first for _, _, first, end in pieces)
-        # one number for all places is written down for as many as a piece has
-        along = [np.ascontiguousarray(a) if np.ndim(a) else np.full(width, a) for a in inner]
+        # one number for all places is written down for as many as a piece has; programs read addresses, so all as float64
+        along = [np.ascontiguousarray(a if np.ndim(a) else np.full(width, a), dtype=np.float64) for a in inner]
         begin = np.array([a.ctypes.data for a in along], dtype=np.int64)
         shift = np.array([0 if np.ndim(a) else 8 for a in inner], dtype=np.int64)
         bases = np.array([a.ctypes.data for a in out], dtype=np.int64)
