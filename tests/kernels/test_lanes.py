@@ -5,6 +5,7 @@ import pytest
 import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
+from sympy.logic.boolalg import Boolean
 
 from toymesa import models
 from toymesa.errors import ModelError
@@ -376,6 +377,31 @@ def test_derivatives_by_the_chain_rule_are_those_of_the_whole():
             for s in (*states, TIME):
                 found, want = line[s].xreplace(known).evalf(20), sp.diff(e, s).xreplace(where).evalf(20)
                 assert abs(found - want) < 1e-15 * (1 + abs(want))
+
+
+def test_derivatives_by_the_chain_rule_of_what_has_kinks():
+    """Absolute values, signs and conditions of what is itself shared: numbers are real, which SymPy wants to know."""
+    u, v = sp.symbols("u v", real=True)
+    far, near = u - k, (u > k) & (v > 1)
+    rates = [
+        sp.Abs(far) * v + far**2,
+        sp.sign(far) * far * v,
+        sp.Abs(sp.Abs(far) - sp.Abs(v)) ** k,
+        sp.Piecewise((far * v, near), (v**2, True)),
+        sp.Piecewise((sp.sin(far * v), near), (u, far > 0), (0, True)),
+    ]
+    definitions, shown = shared(rates)
+    assert any(isinstance(e, Boolean) for _, e in definitions)
+    form, lines = by_chain(definitions, shown, [u, v, TIME])
+    for place in ((0.3, 0.7), (-1.2, 0.4), (1.5, 1.6)):
+        where = dict(zip([u, v, k], map(sp.Float, (*place, 0.8)), strict=True))
+        known = dict(where)
+        for name, e in form:
+            known[name] = e.xreplace(known)
+        for e, line in zip(rates, lines, strict=True):
+            for s in (u, v):
+                found, want = line[s].xreplace(known), sp.diff(e, s).xreplace(where)
+                assert abs(found.evalf(20) - want.evalf(20)) < 1e-14
 
 
 def test_many_states_are_solved_as_few_are(monkeypatch):

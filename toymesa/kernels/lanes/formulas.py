@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import sympy as sp
+from sympy.logic.boolalg import Boolean
 
 from toymesa.errors import ModelError
 from toymesa.kernels.lanes.emit import Program, Value
@@ -26,6 +27,9 @@ def by_chain(
     """The shared form with its derivatives by the chain rule, and for each expression what moves -> its derivative."""
     out: list[tuple[Any, Any]] = []
     slopes: dict[Any, dict[Any, Any]] = {s: {s: sp.Integer(1)} for s in moving}
+    # numbers are real, which the names of what is shared do not say and the derivative of an absolute value asks
+    real = {v: sp.Dummy(real=True) for v, e in definitions if not isinstance(e, Boolean)}
+    plain = {r: v for v, r in real.items()}
 
     def named(expr: Any) -> Any:
         if expr.is_Atom:
@@ -36,7 +40,7 @@ def by_chain(
     def slopes_of(expr: Any) -> dict[Any, Any]:
         total: dict[Any, Any] = {}
         for inner in sorted(expr.free_symbols & slopes.keys(), key=lambda v: place[v]):
-            outer = named(accurate(sp.diff(expr, inner)))
+            outer = named(accurate(sp.diff(expr.xreplace(real), real.get(inner, inner)).xreplace(plain)))
             for s, slope in slopes[inner].items():
                 total[s] = total.get(s, 0) + outer * slope
         return {s: named(e) for s, e in total.items() if e != 0}
@@ -44,7 +48,8 @@ def by_chain(
     place = {v: i for i, v in enumerate([*moving, *(v for v, _ in definitions)])}
     for v, expr in definitions:
         out.append((v, expr))
-        slopes[v] = slopes_of(expr)
+        if v in real:  # else a condition
+            slopes[v] = slopes_of(expr)
     lines = [slopes_of(e) for e in exprs]
     return out, [{s: line.get(s, sp.Integer(0)) for s in moving} for line in lines]
 
