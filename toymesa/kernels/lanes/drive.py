@@ -266,7 +266,7 @@ def compiled_drive() -> Any:
         nb.float64[:, :],  # parameters (row, parameter)
         nb.int64[::1],  # rows to run
         nb.float64[:, :, :],  # out: states (row, time, state); NaN where there is none
-        nb.float64[:, :],  # in and out: reports (row, entry)
+        nb.float64[:, ::1],  # in and out: reports (row, entry)
         nb.float64[::1],  # in and out: step (row), to go on with
         nb.int64[::1],  # in and out: output times reached (row)
         nb.int64[::1],  # in and out: status (row); HANDED_OVER goes on from its report

@@ -86,7 +86,7 @@ class _Bench:
 
     def __init__(self, rows: int, n: int, starts: Columns, params: Columns) -> None:
         self.starts, self.params = starts.room(rows), params.room(rows)
-        self.report, self.steps = np.empty((REPORT + n, rows)).T, np.empty(rows)
+        self.report, self.steps = np.empty((rows, REPORT + n)), np.empty(rows)
         self.reached, self.status = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
         self.queue = np.arange(rows)
         self._rooms: dict[str, tuple[Array, Array]] = {}
