@@ -1,7 +1,7 @@
 """How fast toymesa is, beside other packages used as their own experts would, at equal achieved error.
 
 Usage: python scripts/benchmark.py [W1 W2 W3 W4 W5 W6 layer scaling] [--rounds R] [--points N] [--budget SECONDS]
-       [--peers A,B] [--out DIR] [--json FILE]
+       [--curve SECONDS] [--peers A,B] [--out DIR] [--json FILE]
 
 Everything by default. Contenders take turns within each round, so that only ratios of one round are compared; a package
 that is not installed is a row that says so (``pip install -e ".[benchmark]"`` installs them). ``--out`` gets the tables
@@ -49,6 +49,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         "--points", type=int, default=100_000, help="points of W1; all sizes scale with it (default 100000)"
     )
     parser.add_argument("--budget", type=float, default=120.0, help="seconds for the rounds of one table (default 120)")
+    parser.add_argument("--curve", type=float, help="seconds for one curve of the plot (default a tenth of the budget)")
     parser.add_argument("--peers", metavar="A,B", help='packages to measure beside toymesa (default all; none: "")')
     parser.add_argument("--out", type=Path, help="directory for benchmark.md, benchmark.json and benchmark.png")
     parser.add_argument("--json", type=Path, help="file for the raw data alone")
@@ -74,6 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments(given)
     settings = Settings(
         scale=args.points / 100_000, rounds=args.rounds, budget=args.budget,
+        curve=args.budget / 10 if args.curve is None else args.curve,
         peers=None if args.peers is None else tuple(args.peers.split(",")),
         log=lambda line: print(line, file=sys.stderr, flush=True),
     )  # fmt: skip

@@ -49,7 +49,7 @@ def measure(problem: Problem, settings: Settings) -> Section:
         section.data["races"][f"{target:g}"] = [asdict(m) for m in every]
         text += [f"Target error {target:g}:", rows(every, problem, len(starts))]
         goals(section, problem, target, every)
-    section.data["curves"] = curves(field, section.data["races"], apart, settings.budget / 10)
+    section.data["curves"] = curves(field, section.data["races"], apart, settings.curve)
     section.text = "\n\n".join(text)
     return section
 

@@ -16,13 +16,14 @@ ALWAYS = ("toymesa", "numpy", "numba", "-")
 class Settings:
     """How to measure.
 
-    scale: fraction of the full sizes. budget: seconds of the rounds of one table. peers: the packages to measure beside
-    toymesa and what it is built on (numpy, numba); None for all.
+    scale: fraction of the full sizes. budget: seconds of the rounds of one table; curve: of one curve of the plot. peers:
+    the packages to measure beside toymesa and what it is built on (numpy, numba); None for all.
     """
 
     scale: float = 1.0
     rounds: int = 5
     budget: float = 120.0
+    curve: float = 12.0
     peers: tuple[str, ...] | None = None
     log: Callable[[str], None] = print
 
