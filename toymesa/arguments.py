@@ -47,9 +47,8 @@ def numbers(name: str, value: Any) -> Array:
 
 def all_finite(values: Array) -> bool:
     """Whether all numbers are finite."""
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # a finite sum has finite terms alone, and is the quicker question
+    # a finite sum has finite terms alone, and is the quicker question
+    with np.errstate(invalid="ignore", over="ignore"):
         return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())
 
 

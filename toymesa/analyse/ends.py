@@ -12,10 +12,11 @@ import xarray as xr
 from toymesa.analyse.outcomes import End, end_of
 from toymesa.arguments import Array
 from toymesa.kernels.batch import Controls, run_batch
+from toymesa.kernels.codes import ALONE
 from toymesa.kernels.columns import by_column
 from toymesa.kernels.generate import compile_model
 from toymesa.solver.inputs import Cells
-from toymesa.solver.labels import ALONE, Outcome, labelled
+from toymesa.solver.labels import Outcome, labelled
 from toymesa.status import Status
 from toymesa.symbolic.model import Model
 
@@ -42,6 +43,7 @@ class Course:
         n, rows, model = len(self.model.states), batch.bad.size, self.model
         status = np.full(rows, int(Status.BAD_PARAM), dtype=np.uint8)
         states, reached = by_column(rows, 1, n), np.full((rows, n), np.nan)
+        states.fill(np.nan)
         steps, when = np.zeros((rows, 3), dtype=np.int32), np.full(rows, np.nan)
         good = np.flatnonzero(~batch.bad)
         status[good] = Status.NOT_RUN

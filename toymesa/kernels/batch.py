@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from toymesa.arguments import finite_rows
 from toymesa.kernels.arrays import symbols_of
 from toymesa.kernels.blocks import in_blocks
-from toymesa.kernels.codes import LANES, METHODS, POWERS, REPORT
-from toymesa.kernels.columns import Columns
+from toymesa.kernels.codes import ALONE, LANES, METHODS, POWERS, REPORT
+from toymesa.kernels.columns import Columns, by_column
 from toymesa.kernels.formulas import evaluate_formulas
 from toymesa.kernels.generate import CompiledModel, observed
 from toymesa.kernels.lanes.run import Ends, Run, run_lanes
@@ -61,7 +61,7 @@ class Batch:
     steps: NDArray[np.int32]
     rejected: NDArray[np.int32]
     stopped: tuple[NDArray[np.int64], Array]
-    methods: tuple[str, str, str] = ("tsit5", "dop853", "rodas5p")
+    methods: tuple[str, str, str] = ALONE
     elsewhere: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @classmethod
@@ -148,7 +148,7 @@ def _lanes(
 ) -> Batch:  # fmt: skip
     """In lanes; what those give up (a lost pivot, an interpolant without a value) is solved one trajectory at a time."""
     rows = starts.rows
-    states = np.moveaxis(np.empty((compiled.n, rows, 1 if c.steady else times.size)), 0, 2)  # a state is contiguous
+    states = by_column(rows, 1 if c.steady else times.size, compiled.n)
     ends = Ends(np.empty(rows, np.uint8), np.empty(rows), np.empty((4, rows), np.int32).T, [])
     direction = -1.0 if times[-1] < t0 else 1.0
     run = Run(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 TSIT5, DOP853, RODAS5P = 0, 1, 2  # adaptive methods
 EULER, MILSTEIN, WEAK2 = 0, 1, 2  # stochastic methods
 METHODS = {"auto": -1, "tsit5": TSIT5, "dop853": DOP853, "rodas5p": RODAS5P}
+ALONE = ("tsit5", "dop853", "rodas5p")  # what steps are counted by where trajectories are solved one at a time
 # the same adaptive methods on many trajectories side by side; "lanes" is "auto" there
 LANES = {
     "lanes": "auto",

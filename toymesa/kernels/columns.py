@@ -12,8 +12,8 @@ Array = NDArray[np.float64]
 
 
 def by_column(rows: int, times: int, columns: int) -> Array:
-    """NaN as (row, time, column), in memory column by column: a column is contiguous, as it is used."""
-    return np.moveaxis(np.full((columns, rows, times), np.nan), 0, 2)
+    """Room for (row, time, column), in memory column by column: a column is contiguous, as it is used."""
+    return np.moveaxis(np.empty((columns, rows, times)), 0, 2)
 
 
 class Columns:

@@ -17,6 +17,7 @@ from toymesa.arguments import Array, all_finite, finite_rows
 from toymesa.errors import SolveError
 from toymesa.kernels.batch import Controls, observe_batch
 from toymesa.kernels.cache import installed
+from toymesa.kernels.codes import ALONE
 from toymesa.kernels.generate import compile_model
 from toymesa.solver.inputs import Cells
 from toymesa.status import Status
@@ -43,9 +44,6 @@ class Crossings:
         states = np.full((rows, width, self.states.shape[1]), np.nan)
         times[self.rows, place], states[self.rows, place] = self.times, self.states
         return times, states, count
-
-
-ALONE = ("tsit5", "dop853", "rodas5p")  # what the columns of steps count where trajectories are solved one at a time
 
 
 @dataclass

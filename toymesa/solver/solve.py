@@ -171,6 +171,7 @@ def _numerical(
     if not every:
         good = np.flatnonzero(~batch.bad)
         states = by_column(rows, 1 if how.steady else times.size, n)
+        states.fill(np.nan)
         status = np.full(rows, int(Status.BAD_PARAM), dtype=np.uint8)
         out = Outcome(states, status, np.zeros((rows, 3), dtype=np.int32), np.zeros(rows), how.method)
     if watched and model.discrete:

@@ -248,8 +248,8 @@ def _isolated(
         watched = events_of(model, setup.events)
         out = computed(model, batch, times, method, how, watched, threads=1, show=None)
         observed, ends = read_off(model, batch, times, how, out), np.full(rows, times[-1])
-        status, nsteps = out.status, out.nsteps
-        return [Part(where, out.states, observed, status, nsteps, out.when if how.steady else ends, out.found)]
+        when = out.when if how.steady else ends
+        return [Part(where, out.states, observed, out.status, out.nsteps, when, out.found)]
     except ToymesaError as error:
         if rows == 1:
             return [Part.empty(where, model, times.size, code_of(error))]

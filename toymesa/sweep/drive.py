@@ -47,23 +47,15 @@ def drive(engine: Engine, job: Job, todo: Iterator[int], accept: Callable[[int, 
             future.add_done_callback(ready.put)
         if not pending:
             break
-        broken = False
-        for future in _waited_for(ready):
-            broken |= died(future)
+        broken = died(ready.get())
+        while not ready.empty():
+            broken |= died(ready.get())
         if broken:
             engine.renew()
             while not ready.empty():  # what ended with it only now: it is no sign that another one died
                 died(ready.get())
     for number in suspects:
         accept(number, _alone(engine, job, number))
-
-
-def _waited_for(ready: SimpleQueue[Future[Report]]) -> list[Future[Report]]:
-    """What is done, at least one."""
-    out = [ready.get()]
-    while not ready.empty():
-        out.append(ready.get())
-    return out
 
 
 def _alone(engine: Engine, job: Job, number: int) -> Report:

@@ -56,11 +56,7 @@ def run_part(
 
 def finish(job: Job, block: int, results: dict[str, NDArray[Any]], notes: list[str]) -> Report:
     """Write the results of a whole block where they go."""
-    counts, status = np.zeros(256, dtype=np.int64), results["status"]
-    if status.size and status.min() == status.max():  # as is usual
-        counts[status[0]] = status.size
-    else:
-        counts += np.bincount(status, minlength=256)
+    counts = np.bincount(results["status"], minlength=256)
     if job.store is None:
         return Report(counts, notes, results)
     writer_of(job).write(block, results)

@@ -156,19 +156,9 @@ def run_lanes(
                 phase = phase_of(method)
                 workspace, room = bench.room(phase, bool(events))
                 kept = run_queue(
-                    *phase.before,
-                    workspace,
-                    shared,
-                    run.times,
-                    outputs,
-                    run.steady,
-                    run.first_step,
-                    x,
-                    p,
-                    queue,
-                    *here,
+                    *phase.before, workspace, shared, run.times, outputs, run.steady, run.first_step, x, p, queue, *here,
                     room,
-                )
+                )  # fmt: skip
                 if watch is not None:
                     watch.steps.append(_steps(method, kept.copy(), phase.layout, block.start))
             odd = (codes != OK).nonzero()[0]
